@@ -1,0 +1,34 @@
+"""What a channel model is to the proxy service."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Channel", "noise_generator"]
+
+
+class Channel(ABC):
+    """A channel acts on the complex symbols of one transmission."""
+
+    name: str
+
+    @abstractmethod
+    def transmit(
+        self, symbols: NDArray[np.complex64], snr_db: float, rng: np.random.Generator
+    ) -> NDArray[np.complex64]:
+        """Received symbols, same shape ``(n,)`` and dtype, for sent ``symbols`` at ``snr_db`` (dB).
+
+        All randomness comes from ``rng``, so that a seed fixes the outcome.
+        """
+
+
+def noise_generator(seed: int, hop: int = 0) -> np.random.Generator:
+    """The noise source of one transmission at the ``hop``-th channel it crosses.
+
+    Every transmission has a generator of its own, so its noise depends on nothing that is served beside it. The hop is
+    mixed in because two chained channels under one seed must not add the same noise twice.
+    """
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, hop))))
