@@ -1,0 +1,1 @@
+"""The convolutional JSCC codec: networks, quantizer, and the codec that serves them."""

@@ -1,0 +1,106 @@
+"""Which codecs are installed, and loading one by name and rate."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib import import_module, resources
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+from sdjscc.codecs.base import Codec
+from sdjscc.codecs.card import ModelCard, read_card
+from sdjscc.errors import InvalidRequest, MissingDependency, UnknownName
+
+__all__ = ["DEFAULT_CODEC", "CodecRegistry", "Installed"]
+
+DEFAULT_CODEC = "deep-jscc"
+_DEFAULT_BPP = 0.25
+_WEIGHTS_VARIABLE = "SDJSCC_WEIGHTS"
+
+# Where each family of codecs lives; imported when one is loaded, because most need torch.
+_FAMILIES = {"jscc": "sdjscc.codecs.jscc.codec"}
+
+
+class _Family(Protocol):
+    def load_from_card(self, card: ModelCard, weights: bytes) -> Codec: ...
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Weights that are there, and their card."""
+
+    card: ModelCard
+    weights: Path
+
+
+class CodecRegistry:
+    """The codecs installed when it was made: all whose card and weights are in the package or in the folders of
+    ``$SDJSCC_WEIGHTS``. Loaded codecs are kept. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        folders = [Path(str(resources.files("sdjscc") / "weights"))]
+        folders += [Path(folder) for folder in os.environ.get(_WEIGHTS_VARIABLE, "").split(os.pathsep) if folder]
+        found = [
+            Installed(read_card(card), card.with_suffix(".safetensors"))
+            for folder in folders
+            for card in folder.glob("*.json")
+            if card.with_suffix(".safetensors").is_file()
+        ]
+        self.entries = tuple(sorted(found, key=lambda entry: (entry.card.codec, entry.card.bpp)))
+        self._loaded: dict[Path, Codec] = {}
+        self._lock = Lock()
+
+    @classmethod
+    def with_all_loaded(cls) -> CodecRegistry:
+        """For services: what cannot be loaded shows when they start, and no request waits for weights."""
+        registry = cls()
+        for entry in registry.entries:
+            registry.load(entry.card.codec, entry.card.bpp)
+        return registry
+
+    def names(self) -> list[str]:
+        """What is installed, as ``name@bpp``."""
+        return [f"{entry.card.codec}@{entry.card.bpp:g}" for entry in self.entries]
+
+    def find(self, name: str = "", bpp: float = 0.0) -> Installed:
+        """The codec of that name and rate; raises `UnknownName`.
+
+        An empty name means `DEFAULT_CODEC`; a rate of 0 the one nearest 0.25 bpp.
+        """
+        name = name or DEFAULT_CODEC
+        of_name = [entry for entry in self.entries if entry.card.codec == name]
+        if not of_name:
+            known = ", ".join(sorted({entry.card.codec for entry in self.entries})) or "none"
+            raise UnknownName(f"there is no codec {name!r} here; installed: {known}")
+        if not bpp:
+            return min(of_name, key=lambda entry: abs(entry.card.bpp - _DEFAULT_BPP))
+        for entry in of_name:
+            if abs(entry.card.bpp - bpp) < 1e-6:
+                return entry
+        rates = ", ".join(f"{entry.card.bpp:g}" for entry in of_name)
+        raise UnknownName(f"the codec {name!r} has no rate of {bpp:g} bpp here; installed: {rates}")
+
+    def load(self, name: str = "", bpp: float = 0.0) -> Codec:
+        """The codec that `find` finds, ready to run. Raises `InvalidRequest` where the weights are not those of their
+        card, and `MissingDependency` where the codec's own dependencies are not installed."""
+        entry = self.find(name, bpp)
+        with self._lock:
+            if entry.weights not in self._loaded:
+                self._loaded[entry.weights] = _load(entry)
+            return self._loaded[entry.weights]
+
+
+def _load(entry: Installed) -> Codec:
+    weights = entry.weights.read_bytes()
+    if hashlib.sha256(weights).hexdigest() != entry.card.weights_sha256:
+        raise InvalidRequest(f"{entry.weights} is not the file its card describes; fetch it again")
+    if entry.card.family not in _FAMILIES:
+        raise UnknownName(f"{entry.weights} needs the codec family {entry.card.family!r}; update sdjscc")
+    try:
+        family: _Family = import_module(_FAMILIES[entry.card.family])
+    except ModuleNotFoundError as error:
+        raise MissingDependency(f"{error.name} is not installed; run: pip install 'sdjscc[codec]'") from error
+    return family.load_from_card(entry.card, weights)
