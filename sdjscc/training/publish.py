@@ -1,0 +1,74 @@
+"""From a training run to weights that others load, with a card that says what they are and do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+
+from sdjscc.codecs.card import Figure, ModelCard
+from sdjscc.codecs.jscc.codec import load_from_card
+from sdjscc.data.folder import LabelledImages
+from sdjscc.errors import InvalidRequest
+from sdjscc.evaluation import evaluate
+from sdjscc.tasks import get_classifier
+from sdjscc.training.config import TrainConfig
+
+__all__ = ["publish"]
+
+_SNRS_DB = (0.0, 5.0, 10.0, 20.0)
+_SEED = 0
+
+
+def publish(run: Path, test: LabelledImages, folder: Path, *, data_name: str, task: str) -> ModelCard:
+    """Write ``folder/<codec>-<bpp>bpp.safetensors`` (float16) and its card, measured on ``test`` as it will be loaded.
+
+    Raises `InvalidRequest` where ``run`` holds no finished validation.
+    """
+    if not (run / "run.json").is_file():
+        raise InvalidRequest(f"{run} holds no validated training run; train one there first: sdjscc train")
+    record = json.loads((run / "run.json").read_text())
+    config = TrainConfig.model_validate(record["config"])
+    tensors = load_file(run / "best.safetensors")
+    # Half the size. Rounding to 11 bits of mantissa is far below what training left undecided; the figures include it.
+    weights = save({name: tensor.to(torch.float16) for name, tensor in tensors.items()})
+    card = ModelCard(
+        codec=config.codec,
+        bpp=config.architecture.bpp,
+        family="jscc",
+        architecture=config.architecture.model_dump(mode="json"),
+        parameters=sum(tensor.numel() for tensor in tensors.values()),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        training={
+            "data": f"{data_name} train",
+            "images": record["training_images"],
+            "steps": record["step"],
+            "seconds": record["seconds"],
+            "software": {"torch": version("torch"), "accelerate": version("accelerate")},
+            **{k: v for k, v in record["config"].items() if k not in {"codec", "architecture", "steps"}},
+        },
+        measured_by=f"sdjscc evaluate --data <{data_name} test> --task {task} --codec {config.codec} "
+        f"--bpp {config.architecture.bpp:g} --snr 0,5,10,20 --seed {_SEED}",
+    )
+    figures = tuple(
+        Figure(
+            data=f"{data_name} test",
+            n=point.n,
+            snr_db=point.snr_db,
+            psnr_db=round(point.psnr_db, 3),
+            psnr_db_ci95=round(point.psnr_db_ci95, 3),
+            accuracy=round(point.accuracy, 4),
+            accuracy_ci95=round(point.accuracy_ci95, 4),
+            task=task,
+        )
+        for point in evaluate(load_from_card(card, weights), get_classifier(task), test, _SNRS_DB, _SEED)
+    )
+    card = card.model_copy(update={"figures": figures})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{card.stem}.safetensors").write_bytes(weights)
+    (folder / f"{card.stem}.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
+    return card

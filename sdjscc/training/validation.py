@@ -1,0 +1,43 @@
+"""How good a link is on held-out training images while it trains."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sdjscc.channels.awgn_torch import awgn
+from sdjscc.codecs.jscc.quantizer import quantize
+from sdjscc.data.folder import LabelledImages
+from sdjscc.errors import InvalidRequest
+from sdjscc.training.config import TrainConfig
+from sdjscc.training.link import Link
+
+__all__ = ["validate"]
+
+_BATCH = 64
+
+
+@torch.no_grad()
+def validate(link: Link, images: LabelledImages, config: TrainConfig, device: torch.device) -> dict[str, float]:
+    """Mean PSNR in dB at each validation SNR, keyed ``psnr_db@<snr>``, under the same noise at every call."""
+    count = min(len(images), config.validation_images)
+    totals = dict.fromkeys(config.validation_snr_db, 0.0)
+    generator = torch.Generator(device).manual_seed(config.seed)
+    for start in range(0, count, _BATCH):
+        batch = torch.stack([_centre_crop(images, i, config.crop) for i in range(start, min(start + _BATCH, count))])
+        batch = batch.to(device, memory_format=torch.channels_last)
+        bits = quantize(link.encoder(batch))
+        for snr_db in config.validation_snr_db:
+            received = awgn(bits, torch.full((len(batch),), snr_db, device=device), generator)
+            error = (link.decoder(received).float().clamp(0, 1) - batch).square().mean((1, 2, 3))
+            totals[snr_db] += float((-10 * error.log10()).sum())
+    return {f"psnr_db@{snr_db:g}": total / count for snr_db, total in totals.items()}
+
+
+def _centre_crop(images: LabelledImages, index: int, side: int) -> Tensor:
+    pixels = images.read(index)
+    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+    if top < 0 or left < 0:
+        raise InvalidRequest(f"{images.paths[index]} is smaller than the crop of {side} pixels; set a smaller crop")
+    patch = pixels[top : top + side, left : left + side]
+    return torch.from_numpy(patch.copy()).permute(2, 0, 1).float() / 255
