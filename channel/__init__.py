@@ -1,0 +1,1 @@
+"""The channel service: a ReceiverService proxy that adds noise. Needs numpy and gRPC, no torch."""

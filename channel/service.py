@@ -1,0 +1,93 @@
+"""The channel's two gRPC services."""
+
+from __future__ import annotations
+
+import secrets
+
+import grpc
+
+from sdjscc.channels import Channel, check_snr_db, get_constellation, noise_generator
+from sdjscc.errors import InvalidRequest
+from sdjscc.serving.logs import get_logger
+from sdjscc.serving.timing import Stopwatch
+from sdjscc.serving.upstream import Upstream
+from sdjscc.serving.workers import Workers
+from sdjscc.v1 import channel_pb2, receiver_pb2
+from sdjscc.v1.channel_pb2_grpc import ChannelServiceServicer
+from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer
+from sdjscc.v1.tensor_pb2 import ElementType
+from sdjscc.wire.tensors import pack_symbols, unpack_bits, unpack_symbols
+
+__all__ = ["ChannelConditionsService", "Conditions", "NoisyReceiver"]
+
+
+class Conditions:
+    """What the channel does to transmissions whose sender asks for nothing else; may change while it runs."""
+
+    def __init__(self, model: Channel, snr_db: float) -> None:
+        self.model = model
+        self.snr_db = check_snr_db(snr_db)
+
+
+class ChannelConditionsService(ChannelServiceServicer):
+    """Reads and sets the `Conditions`."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self._conditions = conditions
+
+    async def GetConditions(
+        self, request: channel_pb2.GetConditionsRequest, context: grpc.aio.ServicerContext
+    ) -> channel_pb2.GetConditionsResponse:
+        return channel_pb2.GetConditionsResponse(model=self._conditions.model.name, snr_db=self._conditions.snr_db)
+
+    async def SetConditions(
+        self, request: channel_pb2.SetConditionsRequest, context: grpc.aio.ServicerContext
+    ) -> channel_pb2.SetConditionsResponse:
+        if request.HasField("snr_db"):
+            self._conditions.snr_db = check_snr_db(request.snr_db)
+            get_logger().info("conditions set", snr_db=request.snr_db)
+        return channel_pb2.SetConditionsResponse(model=self._conditions.model.name, snr_db=self._conditions.snr_db)
+
+
+class NoisyReceiver(ReceiverServiceServicer):
+    """Makes symbols of bits, adds noise, and hands on to the upstream."""
+
+    def __init__(self, conditions: Conditions, upstream: Upstream, workers: Workers, element_type: ElementType) -> None:
+        self._conditions, self._upstream, self._workers = conditions, upstream, workers
+        self._element_type = element_type
+
+    async def Receive(
+        self, request: receiver_pb2.ReceiveRequest, context: grpc.aio.ServicerContext
+    ) -> receiver_pb2.ReceiveResponse:
+        watch = Stopwatch("channel")
+        with watch.stage("noise"):
+            await self._workers.run(self._add_noise, request)
+        response = await self._upstream.receive(request, context)
+        response.timings.extend(watch.timings)
+        return response
+
+    def _add_noise(self, request: receiver_pb2.ReceiveRequest) -> None:
+        """Replace the request's payload by what is received, and note the conditions."""
+        transmission, asked = request.transmission, request.channel
+        model = self._conditions.model
+        snr_db = check_snr_db(asked.snr_db) if asked.HasField("snr_db") else self._conditions.snr_db
+        # 53 bits: a seed that was drawn survives JSON, so that what was seen can be repeated.
+        seed = asked.seed if asked.HasField("seed") else secrets.randbits(53)
+
+        payload = transmission.WhichOneof("payload")
+        if payload == "bits":
+            if transmission.bits.shape != transmission.bit_shape:
+                raise InvalidRequest(
+                    f"bit_shape is {list(transmission.bit_shape)} but the bits have shape "
+                    f"{list(transmission.bits.shape)}; send them equal"
+                )
+            constellation = get_constellation(transmission.constellation)
+            symbols = constellation.modulate(unpack_bits(transmission.bits).reshape(-1))
+        elif payload == "symbols":
+            symbols = unpack_symbols(transmission.symbols).reshape(-1)
+        else:
+            raise InvalidRequest("the transmission is empty; set transmission.bits or transmission.symbols")
+
+        received = model.transmit(symbols, snr_db, noise_generator(seed, hop=len(request.conditions)))
+        transmission.symbols.CopyFrom(pack_symbols(received, self._element_type))
+        request.conditions.add(model=model.name, snr_db=snr_db, seed=seed)

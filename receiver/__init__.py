@@ -1,0 +1,1 @@
+"""The receiver service: decodes what was received and runs the task on it."""

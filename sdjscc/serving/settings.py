@@ -1,0 +1,73 @@
+"""Configuration of a service by flags and environment variables."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+__all__ = ["ServiceSettings", "parse_settings", "settings_config"]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service can be told. A flag ``--max-pixels`` is the variable ``SDJSCC_<SERVICE>_MAX_PIXELS``."""
+
+    listen: str = Field(description="address to serve on, host:port; port 0 takes a free one")
+    max_message_bytes: int = Field(32 * 2**20, gt=0, description="largest message taken or sent, bytes")
+    grace_s: float = Field(10.0, ge=0, description="seconds that calls in flight get to finish after SIGTERM")
+    drain_delay_s: float = Field(
+        0.5, ge=0, description="seconds between reporting NOT_SERVING and refusing calls, so that clients can turn away"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_format: Literal["json", "console"] = Field("json", description="one JSON object a line, or text for people")
+
+
+class UpstreamSettings(BaseSettings):
+    """For services that hand on to a ReceiverService."""
+
+    upstream: str = Field(description="address of the ReceiverService to hand on to: a channel or the receiver")
+    upstream_timeout_s: float = Field(30.0, gt=0, description="longest wait for it, where the caller set no deadline")
+
+
+class ComputeSettings(BaseSettings):
+    """For services that run networks."""
+
+    threads: int = Field(0, ge=0, description="images worked on at a time, a core each; 0: as many as there are cores")
+    queue: int = Field(64, ge=0, description="images that may wait for a thread; beyond, RESOURCE_EXHAUSTED")
+    max_pixels: int = Field(4_000_000, gt=0, description="largest image, width times height")
+
+
+def settings_config(service: str) -> SettingsConfigDict:
+    """The model configuration of a service's settings."""
+    return SettingsConfigDict(
+        env_prefix=f"SDJSCC_{service.upper()}_",
+        cli_parse_args=True,
+        cli_kebab_case=True,
+        cli_prog_name=f"python -m {service}",
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        extra="forbid",
+    )
+
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+def parse_settings(kind: type[Settings]) -> Settings:
+    """Settings from the command line and the environment; a mistake ends the process with one sentence, status 2."""
+    try:
+        return kind()  # type: ignore[call-arg]
+    except (ValidationError, SettingsError) as error:
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _sentence(error: ValidationError | SettingsError) -> str:
+    if isinstance(error, SettingsError):
+        return str(error).splitlines()[0]
+    first = error.errors()[0]
+    flag = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
+    given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+    return f"{flag}: {first['msg']}{given}; see --help"

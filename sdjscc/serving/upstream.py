@@ -1,0 +1,43 @@
+"""A ReceiverService behind this one."""
+
+from __future__ import annotations
+
+import grpc
+
+from sdjscc.serving.options import channel_options
+from sdjscc.serving.request_id import REQUEST_ID_KEY, current_request_id
+from sdjscc.serving.status import upstream_failure
+from sdjscc.v1.receiver_pb2 import ReceiveRequest, ReceiveResponse
+from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceStub
+
+__all__ = ["Upstream"]
+
+
+class Upstream:
+    """Hands requests on, with the request id and what is left of the caller's deadline.
+
+    Args:
+        address: of a channel or a receiver, ``host:port`` or any gRPC target.
+        timeout_s: longest wait where the caller set no deadline.
+        max_message_bytes: largest message sent or taken.
+    """
+
+    def __init__(self, address: str, timeout_s: float, max_message_bytes: int) -> None:
+        self._address, self._timeout_s = address, timeout_s
+        self._channel = grpc.aio.insecure_channel(address, channel_options(max_message_bytes))
+        self._stub = ReceiverServiceStub(self._channel)
+
+    async def receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
+        """The upstream's answer; raises `UpstreamFailed`. Cancelling this call cancels the one behind it."""
+        remaining = context.time_remaining()
+        timeout_s = self._timeout_s if remaining is None else remaining
+        try:
+            response: ReceiveResponse = await self._stub.Receive(
+                request, timeout=timeout_s, metadata=((REQUEST_ID_KEY, current_request_id.get()),)
+            )
+        except grpc.aio.AioRpcError as error:
+            raise upstream_failure(error, self._address, timeout_s) from error
+        return response
+
+    async def close(self) -> None:
+        await self._channel.close()
