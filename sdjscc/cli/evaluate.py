@@ -1,0 +1,68 @@
+"""``sdjscc evaluate``"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from sdjscc.cli.options import SnrList
+from sdjscc.codecs import DEFAULT_CODEC, CodecRegistry
+from sdjscc.data.folder import scan
+from sdjscc.evaluation import Point, evaluate
+from sdjscc.tasks import get_classifier
+
+__all__ = ["command"]
+
+
+@click.command("evaluate")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of <class>/<image>.")
+@click.option("--task", default="stl10", show_default=True, help="Task whose classes the folders are.")
+@click.option("--codec", default=DEFAULT_CODEC, show_default=True)
+@click.option("--bpp", default=0.0, help="Rate in bits per pixel; the codec's default where it is left out.")
+@click.option("--snr", "snrs_db", type=SnrList(), default="0,5,10,20", show_default=True, help="SNRs in dB.")
+@click.option("--limit", type=click.IntRange(1), help="Use so many images, chosen by the seed.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table.")
+def command(
+    data: Path,
+    task: str,
+    codec: str,
+    bpp: float,
+    snrs_db: tuple[float, ...],
+    limit: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Measure a codec over AWGN on a folder of labelled images: PSNR, and accuracy of the task."""
+    images = scan(data)
+    if limit is not None:
+        images = images.shuffled(seed).take(np.arange(min(limit, len(images))))
+    points = evaluate(CodecRegistry().load(codec, bpp), get_classifier(task), images, snrs_db, seed)
+    if as_json:
+        for point in points:
+            click.echo(json.dumps(asdict(point)))
+    else:
+        _print_table(list(points))
+
+
+def _print_table(points: list[Point]) -> None:
+    table = Table()
+    for title in ("codec", "bpp", "channel uses/pixel", "SNR dB", "images", "PSNR dB", "accuracy"):
+        table.add_column(title, justify="left" if title == "codec" else "right")
+    for p in points:
+        table.add_row(
+            p.codec,
+            f"{p.bpp:g}",
+            f"{p.channel_uses_per_pixel:.4f}",
+            f"{p.snr_db:g}",
+            str(p.n),
+            f"{p.psnr_db:.2f} ± {p.psnr_db_ci95:.2f}",
+            f"{100 * p.accuracy:.1f} ± {100 * p.accuracy_ci95:.1f} %",
+        )
+    Console().print(table)

@@ -1,0 +1,107 @@
+"""The asyncio client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from types import TracebackType
+from typing import Self, Unpack
+
+import grpc
+
+from sdjscc.client.errors import LinkError, link_error
+from sdjscc.client.messages import Frames, ImageLike, Options, build_request, read_codecs, read_result
+from sdjscc.client.results import CodecInfo, Result
+from sdjscc.serving.options import channel_options
+from sdjscc.serving.request_id import REQUEST_ID_KEY, new_request_id
+from sdjscc.v1.transmitter_pb2 import ListCodecsRequest
+from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
+
+__all__ = ["DEFAULT_SERVER", "AsyncClient"]
+
+DEFAULT_SERVER = "127.0.0.1:50051"
+
+
+class AsyncClient:
+    """A connection to a transmitter; `Client` is the same without asyncio.
+
+    Args:
+        server: the transmitter's address, ``host:port`` or any gRPC target.
+        timeout_s: longest wait for one image, seconds; None waits as long as the services do.
+        max_message_bytes: largest message sent or taken.
+
+    Example::
+
+        async with AsyncClient("127.0.0.1:50051") as client:
+            result = await client.transmit("cat.png", snr_db=5)
+            print(result.labels[0].name, result.psnr_db)
+    """
+
+    def __init__(
+        self, server: str = DEFAULT_SERVER, *, timeout_s: float | None = 60.0, max_message_bytes: int = 32 * 2**20
+    ) -> None:
+        self.server, self.timeout_s = server, timeout_s
+        self._channel = grpc.aio.insecure_channel(server, channel_options(max_message_bytes))
+        self._stub = TransmitterServiceStub(self._channel)
+
+    async def transmit(self, image: ImageLike, **options: Unpack[Options]) -> Result:
+        """Send one image over the link; `Options` says what can be asked for.
+
+        Raises:
+            InvalidRequest: what is given is no image, or an option out of its range.
+            LinkError: the link refused or failed.
+        """
+        request = build_request(image, options)
+        request_id = new_request_id()
+        begin = time.perf_counter()
+        try:
+            response = await self._stub.Transmit(
+                request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id),)
+            )
+        except grpc.aio.AioRpcError as error:
+            raise link_error(error, self.server, request_id, self.timeout_s) from error
+        return read_result(response, request, 1e3 * (time.perf_counter() - begin), request_id)
+
+    async def stream(
+        self, images: Iterable[ImageLike] | AsyncIterable[ImageLike], **options: Unpack[Options]
+    ) -> AsyncIterator[Result | LinkError]:
+        """Send frames over one stream; yields an answer for each, in order. A frame that fails is a `LinkError`.
+
+        Raises:
+            LinkError: the stream itself failed.
+            Exception: what ``images`` or one of its frames raised here, after the answers to those before it.
+        """
+        request_id = new_request_id()
+        sent = Frames(options)
+        requests = sent.requests_async(images) if isinstance(images, AsyncIterable) else sent.requests(images)
+        call = self._stub.TransmitStream(requests, metadata=((REQUEST_ID_KEY, request_id),))
+        try:
+            async for response in call:
+                yield sent.answer(response, request_id)
+        except grpc.aio.AioRpcError as error:
+            raise link_error(error, self.server, request_id, None) from error
+        finally:
+            call.cancel()
+        sent.raise_failure()
+
+    async def codecs(self) -> list[CodecInfo]:
+        """Codecs and rates that the transmitter offers; raises `LinkError`."""
+        request_id = new_request_id()
+        try:
+            response = await self._stub.ListCodecs(
+                ListCodecsRequest(), timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id),)
+            )
+        except grpc.aio.AioRpcError as error:
+            raise link_error(error, self.server, request_id, self.timeout_s) from error
+        return read_codecs(response)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,43 @@
+"""What a client raises when the link refuses or fails."""
+
+from __future__ import annotations
+
+import grpc
+
+from sdjscc.errors import SdjsccError
+from sdjscc.serving.status import ORIGIN_KEY
+
+__all__ = ["LinkError", "link_error", "status_from_number"]
+
+
+class LinkError(SdjsccError):
+    """A call that failed; the message is one sentence that says what to do.
+
+    Attributes:
+        code: gRPC status.
+        request_id: under which the services logged the request.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str, request_id: str = "") -> None:
+        super().__init__(message)
+        self.code, self.request_id = code, request_id
+
+
+def link_error(error: grpc.RpcError, server: str, request_id: str, timeout_s: float | None) -> LinkError:
+    """A failed call to ``server`` in words; those of our own services are kept as they are."""
+    code, details = error.code(), error.details() or ""
+    if not any(key == ORIGIN_KEY for key, _ in error.trailing_metadata() or ()):
+        if code is grpc.StatusCode.UNAVAILABLE:
+            details = f"no transmitter answers at {server}; start it or give another address"
+        elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            details = f"no answer within {timeout_s:.3g} s; allow more time or try again later"
+        elif code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            details = f"the image or its answer is over a message limit ({details}); send a smaller or compressed image"
+        elif code is grpc.StatusCode.UNIMPLEMENTED:
+            details = f"{server} is no transmitter; give the transmitter's address"
+    return LinkError(code, details, request_id)
+
+
+def status_from_number(number: int) -> grpc.StatusCode:
+    """The gRPC status of that number; UNKNOWN for numbers that are none."""
+    return next((code for code in grpc.StatusCode if code.value[0] == number), grpc.StatusCode.UNKNOWN)

@@ -1,0 +1,175 @@
+"""Requests from arguments and results from responses; shared by the two clients."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import Literal, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from sdjscc.client.errors import LinkError, status_from_number
+from sdjscc.client.results import ChannelConditions, CodecInfo, Label, Result
+from sdjscc.errors import InvalidRequest
+from sdjscc.v1 import image_pb2
+from sdjscc.v1.image_pb2 import Image, ImageFormat
+from sdjscc.v1.receiver_pb2 import ChannelRequest, Delivery
+from sdjscc.v1.transmitter_pb2 import (
+    ListCodecsResponse,
+    TransmitRequest,
+    TransmitResponse,
+    TransmitStreamRequest,
+    TransmitStreamResponse,
+)
+from sdjscc.wire.images import pack_raw, unpack_image
+
+__all__ = ["Frames", "ImageLike", "Options", "ReceivedFormat", "build_request", "read_codecs", "read_result"]
+
+ImageLike = bytes | Path | str | NDArray[np.uint8] | PillowImage.Image
+"""Bytes of an image file, its path, RGB pixels (uint8 ``(h, w, 3)``), or a Pillow image."""
+
+ReceivedFormat = Literal["png", "jpeg", "webp", "raw", "none"]
+
+_FORMATS: dict[str, ImageFormat] = {
+    "png": image_pb2.IMAGE_FORMAT_PNG,
+    "jpeg": image_pb2.IMAGE_FORMAT_JPEG,
+    "webp": image_pb2.IMAGE_FORMAT_WEBP,
+    "raw": image_pb2.IMAGE_FORMAT_RAW,
+    "none": image_pb2.IMAGE_FORMAT_UNSPECIFIED,
+}
+
+_MAX_TOP_K = 1000
+
+# Our own limit for what a receiver we asked may send back: far above any service's default.
+_MAX_PIXELS = 2**28
+
+
+class Options(TypedDict, total=False):
+    """How an image is sent; every part may be left out."""
+
+    codec: str
+    """Name of the codec; the transmitter's default."""
+    bpp: float
+    """Rate in bits per pixel; the codec's default."""
+    snr_db: float | None
+    """SNR of the channels in dB, -30 to 100; what they are set to."""
+    seed: int | None
+    """Of the noise, 0 to 2^64 - 1; one is drawn, and comes back in the result's conditions."""
+    task: str
+    """"imagenet", "stl10", ...; the receiver's default."""
+    top_k: int
+    """Labels wanted; 1."""
+    received_format: ReceivedFormat
+    """How the received image travels back: "png"; "none" for no image."""
+
+
+def build_request(image: ImageLike, options: Options) -> TransmitRequest:
+    """The request for one image; raises `InvalidRequest` for what can be told here to be no image."""
+    received_format = options.get("received_format", "png")
+    if received_format not in _FORMATS:
+        raise InvalidRequest(f"the format {received_format!r} is unknown; use one of: {', '.join(_FORMATS)}")
+    seed = options.get("seed")
+    if seed is not None and not 0 <= seed < 2**64:
+        raise InvalidRequest(f"the seed is {seed}; give an integer from 0 to 2^64 - 1")
+    top_k = options.get("top_k", 1)
+    if not 1 <= top_k <= _MAX_TOP_K:
+        raise InvalidRequest(f"top_k is {top_k}; ask for 1 to {_MAX_TOP_K} labels")
+    return TransmitRequest(
+        image=_image(image),
+        codec=options.get("codec", ""),
+        bpp=options.get("bpp", 0.0),
+        delivery=Delivery(image_format=_FORMATS[received_format], top_k=top_k, task=options.get("task", "")),
+        channel=ChannelRequest(snr_db=options.get("snr_db"), seed=seed),
+    )
+
+
+def read_result(response: TransmitResponse, request: TransmitRequest, round_trip_ms: float, request_id: str) -> Result:
+    """The answer to a request as a `Result`."""
+    received = response.received
+    image = unpack_image(received.image, _MAX_PIXELS) if received.HasField("image") else None
+    timings = (*response.timings, *received.timings)
+    return Result(
+        original=unpack_image(request.image, _MAX_PIXELS) if image is not None else None,
+        image=image,
+        labels=tuple(Label(label.name, label.probability) for label in received.labels),
+        task=received.task,
+        codec=response.codec,
+        bpp=response.bpp,
+        bits=response.bits,
+        channel_uses=response.channel_uses,
+        conditions=tuple(ChannelConditions(c.model, c.snr_db, c.seed) for c in received.conditions),
+        timings_ms={timing.stage: timing.milliseconds for timing in timings},
+        round_trip_ms=round_trip_ms,
+        request_id=request_id,
+    )
+
+
+class Frames:
+    """The frames of one stream that are under way."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._failure: Exception | None = None
+        self._count = 0
+        self._sent: dict[int, tuple[TransmitRequest, float]] = {}
+
+    def requests(self, images: Iterable[ImageLike]) -> Iterator[TransmitStreamRequest]:
+        """The frames to send; one that cannot be built ends the stream there, and `raise_failure` says why."""
+        try:
+            for image in images:
+                yield self._add(image)
+        except Exception as error:
+            self._failure = error
+
+    async def requests_async(self, images: AsyncIterable[ImageLike]) -> AsyncIterator[TransmitStreamRequest]:
+        """As `requests`."""
+        try:
+            async for image in images:
+                yield self._add(image)
+        except Exception as error:
+            self._failure = error
+
+    def raise_failure(self) -> None:
+        """gRPC swallows what the source of its requests raises; here it comes out again."""
+        if self._failure is not None:
+            raise self._failure
+
+    def answer(self, response: TransmitStreamResponse, request_id: str) -> Result | LinkError:
+        """What a response says of its frame."""
+        request, begin = self._sent.pop(response.frame_id)
+        if response.WhichOneof("outcome") == "error":
+            return LinkError(status_from_number(response.error.code), response.error.message, request_id)
+        return read_result(response.response, request, 1e3 * (time.perf_counter() - begin), request_id)
+
+    def _add(self, image: ImageLike) -> TransmitStreamRequest:
+        frame = TransmitStreamRequest(frame_id=self._count, request=build_request(image, self._options))
+        self._sent[self._count] = frame.request, time.perf_counter()
+        self._count += 1
+        return frame
+
+
+def read_codecs(response: ListCodecsResponse) -> list[CodecInfo]:
+    """The codecs of a response."""
+    return [CodecInfo(codec.name, codec.bpp, codec.weights_sha256) for codec in response.codecs]
+
+
+def _image(image: ImageLike) -> Image:
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise InvalidRequest(f"the array is {image.dtype} {image.shape}; give RGB pixels, uint8 (height, width, 3)")
+        return pack_raw(image)
+    if isinstance(image, PillowImage.Image):
+        # By way of a file, so that every mode is treated as the transmitter treats files.
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG" if image.mode != "CMYK" else "TIFF")
+        return Image(encoded=buffer.getvalue())
+    if isinstance(image, bytes):
+        return Image(encoded=image)
+    try:
+        return Image(encoded=Path(image).read_bytes())
+    except OSError as error:
+        raise InvalidRequest(f"{image} cannot be read: {error.strerror}") from error

@@ -1,0 +1,91 @@
+"""The synchronous client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self, Unpack
+
+import grpc
+
+from sdjscc.client.aio import DEFAULT_SERVER
+from sdjscc.client.errors import LinkError, link_error
+from sdjscc.client.messages import Frames, ImageLike, Options, build_request, read_codecs, read_result
+from sdjscc.client.results import CodecInfo, Result
+from sdjscc.serving.options import channel_options
+from sdjscc.serving.request_id import REQUEST_ID_KEY, new_request_id
+from sdjscc.v1.transmitter_pb2 import ListCodecsRequest
+from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
+
+__all__ = ["Client"]
+
+
+class Client:
+    """A connection to a transmitter; may be shared between threads. `AsyncClient` is the same for asyncio.
+
+    Args:
+        server: the transmitter's address, ``host:port`` or any gRPC target.
+        timeout_s: longest wait for one image, seconds; None waits as long as the services do.
+        max_message_bytes: largest message sent or taken.
+
+    Example::
+
+        with Client("127.0.0.1:50051") as client:
+            result = client.transmit("cat.png", snr_db=5)
+            print(result.labels[0].name, result.psnr_db)
+    """
+
+    def __init__(
+        self, server: str = DEFAULT_SERVER, *, timeout_s: float | None = 60.0, max_message_bytes: int = 32 * 2**20
+    ) -> None:
+        self.server, self.timeout_s = server, timeout_s
+        self._channel = grpc.insecure_channel(server, channel_options(max_message_bytes))
+        self._stub = TransmitterServiceStub(self._channel)
+
+    def transmit(self, image: ImageLike, **options: Unpack[Options]) -> Result:
+        """Send one image over the link; as `AsyncClient.transmit`."""
+        request = build_request(image, options)
+        request_id = new_request_id()
+        begin = time.perf_counter()
+        try:
+            response = self._stub.Transmit(request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id),))
+        except grpc.RpcError as error:
+            raise link_error(error, self.server, request_id, self.timeout_s) from error
+        return read_result(response, request, 1e3 * (time.perf_counter() - begin), request_id)
+
+    def stream(self, images: Iterable[ImageLike], **options: Unpack[Options]) -> Iterator[Result | LinkError]:
+        """Send frames over one stream; as `AsyncClient.stream`. ``images`` is read from another thread."""
+        request_id = new_request_id()
+        sent = Frames(options)
+        call = self._stub.TransmitStream(sent.requests(images), metadata=((REQUEST_ID_KEY, request_id),))
+        try:
+            for response in call:
+                yield sent.answer(response, request_id)
+        except grpc.RpcError as error:
+            raise link_error(error, self.server, request_id, None) from error
+        finally:
+            call.cancel()
+        sent.raise_failure()
+
+    def codecs(self) -> list[CodecInfo]:
+        """Codecs and rates that the transmitter offers; raises `LinkError`."""
+        request_id = new_request_id()
+        try:
+            response = self._stub.ListCodecs(
+                ListCodecsRequest(), timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id),)
+            )
+        except grpc.RpcError as error:
+            raise link_error(error, self.server, request_id, self.timeout_s) from error
+        return read_codecs(response)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
