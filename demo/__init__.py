@@ -1,0 +1,1 @@
+"""The demo: photographs cross the link at several SNRs, and a contact sheet shows what arrived."""
