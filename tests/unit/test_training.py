@@ -1,0 +1,145 @@
+"""The training program on photographs made on the spot: it learns, resumes to the same result, and stops in time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from safetensors.torch import load_file
+
+from sdjscc.cli.train import command
+from sdjscc.codecs.jscc.network import Architecture
+from sdjscc.data.folder import scan
+from sdjscc.errors import InvalidRequest
+from sdjscc.training.config import TrainConfig, load_config, shipped_configs
+from sdjscc.training.trainer import Trainer
+
+ARCHITECTURE = Architecture(latent_channels=8, width=16, encoder_blocks=(0, 1), decoder_blocks=(1, 0, 0))
+CONFIG = TrainConfig(
+    codec="test",
+    architecture=ARCHITECTURE,
+    crop=32,
+    batch=8,
+    steps=6,
+    learning_rate=1e-3,
+    warmup=2,
+    validate_every=3,
+    validation_fraction=0.25,
+    precision="no",
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of eight crops each."""
+    root = tmp_path_factory.mktemp("data")
+    for name in ("cat", "coffee"):
+        (root / name).mkdir()
+        pixels = getattr(skimage.data, name)()
+        for i in range(8):
+            Image.fromarray(pixels[20 * i : 20 * i + 48, 30 * i : 30 * i + 40]).save(root / name / f"{i}.png")
+    return root
+
+
+def train(data: Path, out: Path, config: TrainConfig = CONFIG, budget_s: float = 1e9) -> Trainer:
+    trainer = Trainer(config, scan(data), out, device="cpu")
+    trainer.resume()
+    trainer.fit(budget_s)
+    return trainer
+
+
+def test_a_stopped_run_resumes_to_the_result_of_an_unbroken_one(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "unbroken")
+    steps = []
+    for _ in range(20):
+        trainer = train(data, tmp_path / "stopped", budget_s=0.0)
+        steps.append(trainer.status.step)
+        if trainer.status.step == CONFIG.steps:
+            break
+    assert steps == [1, 2, 3, 4, 5, 6]
+    expected, resumed = (load_file(tmp_path / name / "best.safetensors") for name in ("unbroken", "stopped"))
+    assert expected.keys() == resumed.keys()
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+
+
+def test_it_learns(data: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"steps": 120, "validate_every": 60, "learning_rate": 3e-3, "snr_db": (10, 10)})
+    trainer = train(data, tmp_path, config)
+    # A grey image has about 12 dB here.
+    assert trainer.status.validation["psnr_db@20"] > 14
+
+
+def test_a_folder_of_another_run_is_refused(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path, budget_s=0.0)
+    other = Trainer(CONFIG.model_copy(update={"seed": 1}), scan(data), tmp_path, device="cpu")
+    with pytest.raises(InvalidRequest, match="another configuration"):
+        other.resume()
+
+
+def test_validation_images_are_not_trained_on(data: Path, tmp_path: Path) -> None:
+    trainer = Trainer(CONFIG, scan(data), tmp_path, device="cpu")
+    training, validation = set(trainer.training_images.paths), set(trainer.validation_images.paths)
+    assert len(training) == 12
+    assert len(validation) == 4
+    assert not training & validation
+
+
+def test_shipped_configurations_are_valid() -> None:
+    assert "deep-jscc-0.25bpp" in shipped_configs()
+    for name in shipped_configs():
+        assert load_config(name).architecture.bpp == float(name.split("-")[-1].removesuffix("bpp"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("steps = ", "not valid TOML"),
+        ('codec = "x"\nsteps = 5\nlearning_rate = 1\n', "architecture: Field required"),
+        ('codec = "x"\nsteps = 5\nlearning_rate = 1\nspeed = 3\n[architecture]\nlatent_channels=8', "speed"),
+        ('codec = "x"\nsteps = 5\nlearning_rate = 1\nsnr_db = [9, 1]\n[architecture]\nlatent_channels=8', "lowest"),
+    ],
+)
+def test_mistakes_in_a_configuration_are_named(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(InvalidRequest, match=sentence):
+        load_config(str(tmp_path / "c.toml"))
+
+
+def test_images_smaller_than_the_crop_are_named(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"smaller than the crop"):
+        train(data, tmp_path, CONFIG.model_copy(update={"crop": 64}))
+
+
+def test_the_command_trains_within_a_budget(data: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text(
+        'codec = "test"\nsteps = 4\nlearning_rate = 1e-3\ncrop = 32\nbatch = 2\nprecision = "no"\n'
+        "[architecture]\nlatent_channels = 8\nwidth = 16\nencoder_blocks = [0, 0]\ndecoder_blocks = [0, 0, 0]\n"
+    )
+    arguments = [str(config), "--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    stopped = CliRunner().invoke(command, [*arguments, "--budget", "0s"], catch_exceptions=False)
+    assert "stopped at step 1" in stopped.output
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert "resuming" in done.output
+    assert "done" in done.output
+    assert (tmp_path / "run" / "best.safetensors").is_file()
+    assert any((tmp_path / "run" / "curves").iterdir())
+
+
+def test_batches_depend_on_seed_and_step_alone(data: Path) -> None:
+    from sdjscc.training.batches import training_batches
+
+    images = scan(data)
+    whole = list(training_batches(images, crop=16, batch=4, start=0, stop=5, seed=1, process=0))
+    rest = list(training_batches(images, crop=16, batch=4, start=3, stop=5, seed=1, process=0))
+    assert all(torch.equal(a, b) for a, b in zip(whole[3:], rest, strict=True))
+    other = next(iter(training_batches(images, crop=16, batch=4, start=0, stop=1, seed=1, process=1)))
+    assert not torch.equal(whole[0], other)
+    assert whole[0].shape == (4, 3, 16, 16)
+    assert 0 <= whole[0].min() < whole[0].max() <= 1
+    assert np.isclose(whole[0] * 255, (whole[0] * 255).round(), atol=1e-4).all()
