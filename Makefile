@@ -1,0 +1,80 @@
+# `make` lists the targets.
+#
+# TORCH_INDEX: address of a package index with CPU builds of torch. On Linux, pip's own index brings the CUDA build of
+# several gigabytes; the address of the CPU builds stands on PyTorch's "Get started" page (Linux, Pip, Python, CPU).
+#     make demo TORCH_INDEX=<that address>
+TORCH_INDEX ?=
+TORCH ?= torch==2.13.0
+PYTHON ?= python3
+
+# The oldest protobuf generator whose output every supported runtime accepts.
+PROTOC_TOOLS := grpcio-tools==1.76.0
+
+VENV := .venv
+BIN := $(VENV)/bin
+PROTOS := $(wildcard proto/sdjscc/v1/*.proto)
+INSTALLED := $(VENV)/.installed-
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(INSTALLED)demo  ## a virtual environment in .venv with what the services and the demo need
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one with PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV) || { echo "error: no venv module; on Debian and Ubuntu: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(INSTALLED)torch: $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	@touch $@
+
+$(INSTALLED)%: pyproject.toml $(INSTALLED)torch
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+.PHONY: demo
+demo: setup  ## photographs cross the link at 0, 5, 10 and 20 dB; leaves demo.png
+	$(BIN)/python -m demo
+
+.PHONY: test
+test: $(INSTALLED)dev  ## all tests
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(INSTALLED)dev  ## ruff, mypy, buf
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd proto && ../$(BIN)/buf lint
+
+.PHONY: format
+format: $(INSTALLED)dev  ## put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: setup  ## throughput and latency through the services, beside the same networks in one process
+	$(BIN)/python -m bench
+
+# A generator of its own, because it is older than the runtime in .venv and pip would bring that down with it.
+$(VENV)/proto/bin/python:
+	$(PYTHON) -m venv $(VENV)/proto
+	$@ -m pip install --quiet $(PROTOC_TOOLS)
+
+.PHONY: proto
+proto: $(VENV)/proto/bin/python  ## generate sdjscc/v1 from proto/
+	$< -m grpc_tools.protoc -Iproto --python_out=. --pyi_out=. --grpc_python_out=. $(PROTOS)
+
+.PHONY: proto-check
+proto-check: $(VENV)/proto/bin/python  ## is the committed generated code current?
+	rm -rf build/proto && mkdir -p build/proto
+	$< -m grpc_tools.protoc -Iproto --python_out=build/proto --pyi_out=build/proto --grpc_python_out=build/proto $(PROTOS)
+	@for f in build/proto/sdjscc/v1/*; do cmp "$$f" "sdjscc/v1/$${f##*/}" || { echo "error: run make proto and commit"; exit 1; }; done
+	@echo "generated code is current"
+
+.PHONY: clean
+clean:  ## remove what make made, .venv included
+	rm -rf $(VENV) build *.egg-info demo.png
