@@ -12,10 +12,10 @@ import grpc
 from sdjscc.client.errors import LinkError, link_error
 from sdjscc.client.messages import Frames, ImageLike, Options, build_request, read_codecs, read_result
 from sdjscc.client.results import CodecInfo, Result
-from sdjscc.serving.options import channel_options
-from sdjscc.serving.request_id import REQUEST_ID_KEY, new_request_id
 from sdjscc.v1.transmitter_pb2 import ListCodecsRequest
 from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
+from sdjscc.wire.metadata import REQUEST_ID_KEY, new_request_id
+from sdjscc.wire.options import channel_options
 
 __all__ = ["DEFAULT_SERVER", "AsyncClient"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from sdjscc.errors import SdjsccError
-from sdjscc.serving.status import ORIGIN_KEY
+from sdjscc.wire.metadata import ORIGIN_KEY
 
 __all__ = ["LinkError", "link_error", "status_from_number"]
 

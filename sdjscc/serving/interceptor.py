@@ -14,8 +14,9 @@ from google.protobuf.message import DecodeError
 
 from sdjscc.errors import InvalidRequest, SdjsccError
 from sdjscc.serving.logs import get_logger
-from sdjscc.serving.request_id import REQUEST_ID_KEY, current_request_id, read_request_id
-from sdjscc.serving.status import ORIGIN_KEY, status_of
+from sdjscc.serving.request_id import current_request_id
+from sdjscc.serving.status import status_of
+from sdjscc.wire.metadata import ORIGIN_KEY, REQUEST_ID_KEY, read_request_id
 
 __all__ = ["RequestInterceptor"]
 

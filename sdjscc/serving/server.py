@@ -15,8 +15,8 @@ from grpc_reflection.v1alpha import reflection
 from sdjscc.errors import SdjsccError
 from sdjscc.serving.interceptor import RequestInterceptor
 from sdjscc.serving.logs import configure_logs, get_logger
-from sdjscc.serving.options import server_options
 from sdjscc.serving.settings import ServiceSettings
+from sdjscc.wire.options import server_options
 
 __all__ = ["Service", "run"]
 

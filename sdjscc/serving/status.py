@@ -5,11 +5,9 @@ from __future__ import annotations
 import grpc
 
 from sdjscc.errors import InvalidRequest, NotReady, SdjsccError, UnknownName
+from sdjscc.wire.metadata import ORIGIN_KEY
 
-__all__ = ["ORIGIN_KEY", "Overloaded", "UpstreamFailed", "status_of", "upstream_failure"]
-
-ORIGIN_KEY = "x-sdjscc-origin"
-"""Trailing metadata of every error a service raised itself; without it, the status came from gRPC on the way."""
+__all__ = ["Overloaded", "UpstreamFailed", "status_of", "upstream_failure"]
 
 
 class Overloaded(SdjsccError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import grpc
 
-from sdjscc.serving.options import channel_options
-from sdjscc.serving.request_id import REQUEST_ID_KEY, current_request_id
+from sdjscc.serving.request_id import current_request_id
 from sdjscc.serving.status import upstream_failure
 from sdjscc.v1.receiver_pb2 import ReceiveRequest, ReceiveResponse
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceStub
+from sdjscc.wire.metadata import REQUEST_ID_KEY
+from sdjscc.wire.options import channel_options
 
 __all__ = ["Upstream"]
 

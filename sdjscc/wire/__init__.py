@@ -1,1 +1,4 @@
-"""Between protobuf messages and numpy: tensors and images, checked. Used by services and clients alike; no torch."""
+"""What services and clients agree on beside the contract: tensors and images in messages, metadata, gRPC options.
+
+Nothing here needs torch.
+"""

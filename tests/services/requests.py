@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from sdjscc.codecs import CodecRegistry
-from sdjscc.serving.options import channel_options
 from sdjscc.v1.receiver_pb2 import Delivery, ReceiveRequest, Transmission
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceStub
 from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
+from sdjscc.wire.options import channel_options
 from sdjscc.wire.tensors import pack_bits
 
 TIMEOUT_S = 60.0
