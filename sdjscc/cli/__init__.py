@@ -55,7 +55,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sdjscc"):
             raise
-        extra = "train" if error.name in {"accelerate", "tensorboard"} else "codec"
+        extra = {"accelerate": "train", "tensorboard": "train", "matplotlib": "plot"}.get(error.name or "", "codec")
         _fail(f"this command needs {error.name}; run: pip install 'sdjscc[{extra}]'")
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from sdjscc.cli.options import SnrList
 from sdjscc.codecs import DEFAULT_CODEC, CodecRegistry
 from sdjscc.data.folder import scan
+from sdjscc.errors import InvalidRequest
 from sdjscc.evaluation import Point, evaluate
 from sdjscc.tasks import get_classifier
 
@@ -29,6 +30,9 @@ __all__ = ["command"]
 @click.option("--limit", type=click.IntRange(1), help="Use so many images, chosen by the seed.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw both over the SNR: .png, .pdf, .svg."
+)
 def command(
     data: Path,
     task: str,
@@ -38,17 +42,30 @@ def command(
     limit: int | None,
     seed: int,
     as_json: bool,
+    plot: Path | None,
 ) -> None:
     """Measure a codec over AWGN on a folder of labelled images: PSNR, and accuracy of the task."""
     images = scan(data)
     if limit is not None:
         images = images.shuffled(seed).take(np.arange(min(limit, len(images))))
-    points = evaluate(CodecRegistry().load(codec, bpp), get_classifier(task), images, snrs_db, seed)
-    if as_json:
-        for point in points:
+    points = []
+    for point in evaluate(CodecRegistry().load(codec, bpp), get_classifier(task), images, snrs_db, seed):
+        points.append(point)
+        if as_json:
             click.echo(json.dumps(asdict(point)))
-    else:
-        _print_table(list(points))
+    if not as_json:
+        _print_table(points)
+    if plot is not None:
+        _plot(points, plot)
+
+
+def _plot(points: list[Point], file: Path) -> None:
+    from sdjscc.plots import plot_over_snr
+
+    try:
+        plot_over_snr(points, file)
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"{file} cannot be written ({error}); give a writable .png, .pdf or .svg") from error
 
 
 def _print_table(points: list[Point]) -> None:

@@ -156,8 +156,11 @@ def test_a_folder_is_evaluated(tmp_path: Path, cat: Pixels, photograph: Pixels) 
     assert low["psnr_db"] < high["psnr_db"]
     assert {low["accuracy"], high["accuracy"]} <= {0, 0.25, 0.5, 0.75, 1}
     assert low["channel_uses_per_pixel"] == pytest.approx(0.125, rel=0.1)
-    limited = sdjscc(*arguments, "--limit", 1)
+    limited = sdjscc(*arguments, "--limit", 1, "--plot", tmp_path / "plot.png")
     assert json.loads(limited.stdout.splitlines()[0])["n"] == 1
+    assert Image.open(tmp_path / "plot.png").width > 500
+    unwritable = sdjscc(*arguments, "--limit", 1, "--plot", tmp_path / "nowhere" / "plot.png")
+    assert "give a writable .png" in unwritable.stderr
     unknown = tmp_path / "dragon"
     unknown.mkdir()
     Image.fromarray(cat).save(unknown / "1.png")

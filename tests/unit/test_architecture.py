@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sdjscc.codecs": {"errors", "channels"},
     "sdjscc.tasks": {"errors", "data"},
     "sdjscc.evaluation": {"channels", "codecs", "data", "metrics", "tasks"},
+    "sdjscc.plots": {"evaluation"},
     "sdjscc.training": {"errors", "channels", "codecs", "data", "evaluation", "tasks"},
     "sdjscc.wire": {"errors", "data", "v1"},
     "sdjscc.serving": {"errors", "wire", "v1"},
