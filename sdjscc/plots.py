@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from sdjscc.evaluation import Point
 
-__all__ = ["plot_over_snr"]
+__all__ = ["plot_over_snr", "plot_weights"]
 
 _MARKERS = "osD^vP"
 _DASHES = ("-", "--", "-.", ":")
@@ -41,6 +44,30 @@ def plot_over_snr(points: Sequence[Point], file: Path) -> None:
         axes.grid(alpha=0.3)
     fidelity.legend()
     figure.suptitle(f"{min(p.n for p in points)} images")
+    _save(figure, file)
+
+
+def plot_weights(curves: Mapping[tuple[str, float], NDArray[np.float32]], file: Path) -> None:
+    """Semantic weights W' of each layer, heaviest map first, one curve for each tau; ``curves`` by (layer, tau).
+
+    Raises as `plot_over_snr`.
+    """
+    layers = list(dict.fromkeys(layer for layer, _ in curves))
+    figure, grid = plt.subplots(1, len(layers), figsize=(2.6 * len(layers), 3), layout="constrained", squeeze=False)
+    for axes, layer in zip(grid[0], layers, strict=True):
+        of_layer = [(tau, weights) for (name, tau), weights in curves.items() if name == layer]
+        for number, (tau, weights) in enumerate(of_layer):
+            share = np.linspace(0, 1, len(weights))
+            axes.semilogy(share, weights, _DASHES[number % len(_DASHES)], label=f"tau {tau:g}")
+        axes.set_title(f"{layer}, {len(of_layer[0][1])} maps", fontsize=9)
+        axes.set_xlabel("maps, heaviest first (share)")
+        axes.set_ylim(1e-3, None)
+    grid[0][0].set_ylabel("weight W'")
+    grid[0][0].legend(fontsize=8)
+    _save(figure, file)
+
+
+def _save(figure: Figure, file: Path) -> None:
     try:
         figure.savefig(file, dpi=150)
     finally:

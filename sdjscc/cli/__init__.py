@@ -17,6 +17,7 @@ _COMMANDS = {
     "conditions": ("sdjscc.cli.conditions", "Read or set a channel's SNR."),
     "codecs": ("sdjscc.cli.codecs", "List what is installed, with measured figures."),
     "evaluate": ("sdjscc.cli.evaluate", "Measure a codec on a folder of labelled images."),
+    "semantic-weights": ("sdjscc.cli.semantic_weights", "Compute and show the semantic weights (GSW) of a task."),
     "train": ("sdjscc.cli.train", "Train a codec."),
     "train-head": ("sdjscc.cli.train_head", "Train the STL-10 classifier's head."),
     "publish": ("sdjscc.cli.publish", "Make weights and a model card of a training run."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,6 +15,41 @@ from sdjscc.errors import InvalidRequest
 __all__ = ["TrainConfig", "load_config", "shipped_configs"]
 
 
+class PixelLossConfig(BaseModel):
+    """Mean squared error of pixels (eq. 5)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["mse"]
+
+
+class SemanticLossConfig(BaseModel):
+    """Squared error of feature maps, weighted by GSW (eq. 13), and a share of eq. 5 where asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["semantic"]
+    task: str
+    layer: str = Field(description="layer of the task's network whose feature maps are compared")
+    form: Literal["mean", "centred"] = Field("centred", description="mean: eq. 9 to the letter")
+    tau: float = Field(ge=0, description="temperature of eq. 10; 0: all weights one, the ablation without GSW")
+    pixel: float = Field(0.0, ge=0, description="factor of eq. 5, added")
+
+
+class DistillationLossConfig(BaseModel):
+    """KL divergence of the task's logits, and a share of eq. 5 where asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["distillation"]
+    task: str
+    temperature: float = Field(1.0, gt=0)
+    pixel: float = Field(0.0, ge=0, description="factor of eq. 5, added")
+
+
+Loss = PixelLossConfig | SemanticLossConfig | DistillationLossConfig
+
+
 class TrainConfig(BaseModel):
     """A training run; equal configs, data and seed give equal weights on the same machine and software."""
 
@@ -22,7 +57,10 @@ class TrainConfig(BaseModel):
 
     codec: str = Field(description="name the weights are published under")
     architecture: Architecture
-    loss: Literal["mse"] = Field("mse", description="mse: eq. 5")
+    init: str = Field(
+        "", description="codec to start from, such as deep-jscc@0.25 or a run's safetensors; none: afresh"
+    )
+    loss: Loss = Field(PixelLossConfig(kind="mse"), discriminator="kind")
 
     snr_db: tuple[float, float] = Field((0.0, 20.0), description="SNR of each training image is drawn from here, in dB")
     crop: int = Field(96, ge=STRIDE, multiple_of=STRIDE, description="side of the random square crops, pixels")
@@ -40,6 +78,9 @@ class TrainConfig(BaseModel):
     validate_every: int = Field(500, gt=0, description="steps between validations and checkpoints")
     validation_images: int = Field(256, gt=0, description="at most so many are looked at")
     validation_snr_db: tuple[float, ...] = (0.0, 5.0, 10.0, 20.0)
+    validation_task: str = Field(
+        "", description="task whose accuracy is measured, and decides what is best; none: PSNR"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
@@ -61,10 +102,22 @@ def load_config(name_or_path: str) -> TrainConfig:
         known = ", ".join(shipped_configs())
         raise InvalidRequest(f"there is no configuration {name_or_path}; give a TOML file or one of: {known}")
     try:
-        return TrainConfig.model_validate(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidRequest(f"{path} is not valid TOML: {error}") from error
+        return TrainConfig.model_validate(_read(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "configuration"
         raise InvalidRequest(f"{path}: {where}: {first['msg']}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The settings in a file, over those of the shipped configuration that its ``extends`` names."""
+    try:
+        settings = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRequest(f"{path} is not valid TOML: {error}") from error
+    base = settings.pop("extends", None)
+    if base is None:
+        return settings
+    if base not in shipped_configs():
+        raise InvalidRequest(f"{path} extends {base!r}; it can extend one of: {', '.join(shipped_configs())}")
+    return {**_read(shipped_configs()[base]), **settings}

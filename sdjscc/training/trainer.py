@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -24,10 +25,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from sdjscc.data.folder import LabelledImages
 from sdjscc.errors import InvalidRequest
+from sdjscc.tasks import get_classifier
 from sdjscc.training.batches import Stream, step_rng, training_batches
 from sdjscc.training.config import TrainConfig
 from sdjscc.training.link import Link
 from sdjscc.training.losses import build_loss
+from sdjscc.training.start import warm_start
 from sdjscc.training.validation import validate
 
 __all__ = ["Trainer"]
@@ -61,7 +64,6 @@ class Trainer:
         images: training images; the validation split is taken from them.
         folder: where the run lives. One that holds a run of another configuration is refused.
         device: "auto" takes an accelerator where there is one; "cpu" does not.
-        init: weights (safetensors) to start from, as stage two starts from stage one's.
     """
 
     def __init__(
@@ -71,7 +73,6 @@ class Trainer:
         folder: Path,
         *,
         device: str = "auto",
-        init: dict[str, Tensor] | None = None,
     ) -> None:
         self.config, self.folder = config, folder
         self.status = Status()
@@ -84,14 +85,17 @@ class Trainer:
 
         torch.manual_seed(config.seed)
         link = Link(config.architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if init is not None:
-            link.load_state_dict(init)
+        if config.init:
+            warm_start(link, config.init)
         optimizer = torch.optim.AdamW(link.parameters(), lr=config.learning_rate, weight_decay=0.0)
         self.average = AveragedModel(
             link, device=self.accelerator.device, multi_avg_fn=_moving_average(config.ema), use_buffers=True
         )
         self.link, self.optimizer = self.accelerator.prepare(link, optimizer)
         self.loss = build_loss(config.loss).to(self.accelerator.device)
+        self.classifier = get_classifier(config.validation_task) if config.validation_task else None
+        if self.classifier is not None:
+            self.classifier.to(self.accelerator.device)
         self.accelerator.register_for_checkpointing(self.average, self.status)
 
     def resume(self) -> bool:
@@ -152,8 +156,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         with accelerator.autocast():
-            reconstructed = self.link(images, snr_db, generator)
-        loss: Tensor = self.loss(reconstructed, images)
+            loss: Tensor = self.loss(self.link(images, snr_db, generator), images)
         self.optimizer.zero_grad()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(self.link.parameters(), config.gradient_clip)
@@ -171,9 +174,12 @@ class Trainer:
         link = self.average.module
         assert isinstance(link, Link)
         with self.accelerator.autocast():
-            self.status.validation = validate(link, self.validation_images, self.config, self.accelerator.device)
+            self.status.validation = validate(
+                link, self.validation_images, self.config, self.accelerator.device, self.classifier
+            )
         self.accelerator.log(self.status.validation, step=self.status.step)
-        score = sum(self.status.validation.values()) / len(self.status.validation)
+        measure = "accuracy" if self.classifier is not None else "psnr_db"
+        score = mean(value for name, value in self.status.validation.items() if name.startswith(measure))
         if score > self.status.best_score:
             self.status.best_score, self.status.best_step = score, self.status.step
             if self.accelerator.is_main_process:

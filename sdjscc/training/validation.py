@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from sdjscc.channels.awgn_torch import awgn
 from sdjscc.codecs.jscc.quantizer import quantize
 from sdjscc.data.folder import LabelledImages
 from sdjscc.errors import InvalidRequest
+from sdjscc.tasks.base import Classifier
 from sdjscc.training.config import TrainConfig
 from sdjscc.training.link import Link
 
@@ -18,20 +21,34 @@ _BATCH = 64
 
 
 @torch.no_grad()
-def validate(link: Link, images: LabelledImages, config: TrainConfig, device: torch.device) -> dict[str, float]:
-    """Mean PSNR in dB at each validation SNR, keyed ``psnr_db@<snr>``, under the same noise at every call."""
+def validate(
+    link: Link,
+    images: LabelledImages,
+    config: TrainConfig,
+    device: torch.device,
+    classifier: Classifier | None,
+) -> dict[str, float]:
+    """Mean PSNR in dB at each validation SNR, keyed ``psnr_db@<snr>``, and with a classifier its accuracy in percent,
+    ``accuracy@<snr>``; under the same noise at every call."""
     count = min(len(images), config.validation_images)
-    totals = dict.fromkeys(config.validation_snr_db, 0.0)
+    totals: defaultdict[str, float] = defaultdict(float)
     generator = torch.Generator(device).manual_seed(config.seed)
     for start in range(0, count, _BATCH):
-        batch = torch.stack([_centre_crop(images, i, config.crop) for i in range(start, min(start + _BATCH, count))])
+        indices = range(start, min(start + _BATCH, count))
+        batch = torch.stack([_centre_crop(images, i, config.crop) for i in indices])
         batch = batch.to(device, memory_format=torch.channels_last)
         bits = quantize(link.encoder(batch))
         for snr_db in config.validation_snr_db:
             received = awgn(bits, torch.full((len(batch),), snr_db, device=device), generator)
-            error = (link.decoder(received).float().clamp(0, 1) - batch).square().mean((1, 2, 3))
-            totals[snr_db] += float((-10 * error.log10()).sum())
-    return {f"psnr_db@{snr_db:g}": total / count for snr_db, total in totals.items()}
+            reconstructed = link.decoder(received).float().clamp(0, 1)
+            error = (reconstructed - batch).square().mean((1, 2, 3))
+            totals[f"psnr_db@{snr_db:g}"] += float((-10 * error.log10()).sum())
+            if classifier is not None:
+                columns = [classifier.class_index(name) for name in images.class_names]
+                labels = torch.from_numpy(images.labels[indices]).to(device)
+                right = classifier(reconstructed)[:, columns].argmax(1) == labels
+                totals[f"accuracy@{snr_db:g}"] += 100 * float(right.sum())
+    return {name: total / count for name, total in totals.items()}
 
 
 def _centre_crop(images: LabelledImages, index: int, side: int) -> Tensor:
