@@ -21,6 +21,10 @@ from sdjscc.wire.tensors import pack_symbols, unpack_bits, unpack_symbols
 __all__ = ["ChannelConditionsService", "Conditions", "NoisyReceiver"]
 
 
+# Up to this size of bits or symbols, handing over to a thread takes longer than adding the noise.
+_INLINE_BYTES = 8192
+
+
 class Conditions:
     """What the channel does to transmissions whose sender asks for nothing else; may change while it runs."""
 
@@ -61,7 +65,10 @@ class NoisyReceiver(ReceiverServiceServicer):
     ) -> receiver_pb2.ReceiveResponse:
         watch = Stopwatch("channel")
         with watch.stage("noise"):
-            await self._workers.run(self._add_noise, request)
+            if _payload_bytes(request.transmission) <= _INLINE_BYTES:
+                self._add_noise(request)
+            else:
+                await self._workers.run(self._add_noise, request)
         response = await self._upstream.receive(request, context)
         response.timings.extend(watch.timings)
         return response
@@ -91,3 +98,7 @@ class NoisyReceiver(ReceiverServiceServicer):
         received = model.transmit(symbols, snr_db, noise_generator(seed, hop=len(request.conditions)))
         transmission.symbols.CopyFrom(pack_symbols(received, self._element_type))
         request.conditions.add(model=model.name, snr_db=snr_db, seed=seed)
+
+
+def _payload_bytes(transmission: receiver_pb2.Transmission) -> int:
+    return len(transmission.bits.data) + len(transmission.symbols.data)

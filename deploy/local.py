@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -34,9 +33,12 @@ class ServiceProcess:
     def __init__(self, name: str, log: Path, flags: Mapping[str, object] | None = None) -> None:
         self.name, self.log = name, log
         arguments = [f"--{flag}={value}" for flag, value in (flags or {}).items()]
+        self._address_file = log.with_suffix(".address")
+        self._address_file.unlink(missing_ok=True)
+        own = ["--listen=127.0.0.1:0", f"--address-file={self._address_file.absolute()}"]
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", name, "--listen=127.0.0.1:0", *arguments],
+                [sys.executable, "-m", name, *own, *arguments],
                 cwd=_ROOT,
                 stderr=stream,
                 stdin=subprocess.DEVNULL,
@@ -49,10 +51,9 @@ class ServiceProcess:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             ended = self.process.poll() is not None
-            for line in self.log.read_text(errors="replace").splitlines():
-                if line.startswith("{") and line.endswith("}") and json.loads(line).get("event") == "serving":
-                    self.address = json.loads(line)["address"]
-                    return self.address
+            self.address = self._address_file.read_text() if self._address_file.exists() else ""
+            if self.address:
+                return self.address
             if ended:
                 raise SdjsccError(f"the {self.name} ended with status {self.process.returncode}: {self._last_line()}")
             time.sleep(0.02)

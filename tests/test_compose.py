@@ -83,8 +83,8 @@ def test_images_with_torch_share_their_layers() -> None:
     first, *others = (stages(name) for name in ("transmitter", "receiver", "demo"))
     shared = first[""][: first[""].index("WORKDIR /app") + 1]
     for other in others:
-        assert other["dependencies"] == first["dependencies"]
-        assert other["package"] == first["package"]
+        for stage in ("requirements", "dependencies", "package"):
+            assert other[stage] == first[stage]
         assert other[""][: len(shared)] == shared
 
 
@@ -104,7 +104,7 @@ def test_healthcheck_of_a_service_that_answers(status: str, problem: str) -> Non
     try:
         assert health_problem(address) == (address + problem if problem else "")
     finally:
-        server.stop(None).wait()
+        server.stop(grace=1).wait()
 
 
 def test_healthcheck_of_a_service_that_is_not_there() -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -70,7 +71,10 @@ async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Await
         await server.start()
         for served in (*service.names, ""):
             await health_servicer.set(served, health_pb2.HealthCheckResponse.SERVING)
-        log.info("serving", address=f"{settings.listen.rpartition(':')[0]}:{port}", **service.facts)
+        address = f"{settings.listen.rpartition(':')[0]}:{port}"
+        if settings.address_file is not None:
+            _write(settings.address_file, address)
+        log.info("serving", address=address, **service.facts)
         await stop.wait()
         log.info("draining", grace_s=settings.grace_s)
         await health_servicer.enter_graceful_shutdown()
@@ -79,3 +83,10 @@ async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Await
     finally:
         await service.close()
     log.info("stopped")
+
+
+def _write(file: Path, address: str) -> None:
+    try:
+        file.write_text(address)
+    except OSError as error:
+        raise SdjsccError(f"{file} cannot be written: {error.strerror}; give another --address-file") from error

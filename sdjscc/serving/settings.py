@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -15,6 +16,9 @@ class ServiceSettings(BaseSettings):
     """What every service can be told. A flag ``--max-pixels`` is the variable ``SDJSCC_<SERVICE>_MAX_PIXELS``."""
 
     listen: str = Field(description="address to serve on, host:port; port 0 takes a free one")
+    address_file: Path | None = Field(
+        None, description="file that receives the address once it serves, for whoever started it on port 0"
+    )
     max_message_bytes: int = Field(32 * 2**20, gt=0, description="largest message taken or sent, bytes")
     grace_s: float = Field(10.0, ge=0, description="seconds that calls in flight get to finish after SIGTERM")
     drain_delay_s: float = Field(
