@@ -1,0 +1,141 @@
+"""``python -m bench``"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import Progress
+
+from bench.cases import Case, Format
+from bench.link import Bench, ways_to_use
+from bench.machine import describe
+from bench.report import Measurements, markdown, summary
+from sdjscc.cli.options import Duration
+from sdjscc.errors import SdjsccError
+from sdjscc.serving.cores import usable_cores
+from sdjscc.tasks import task_names
+
+_FORMATS: tuple[Format, ...] = ("png", "raw", "none")
+_OFFERED_SHARE = 0.5
+
+
+class _Sizes(click.ParamType[tuple[int, ...]]):
+    name = "PIXELS[,PIXELS...]"
+
+    def convert(
+        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            sizes = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of sizes; give sides with commas between, as 96,512", param, ctx)
+        if not all(8 <= size <= 2000 for size in sizes):
+            self.fail(f"{value!r} has a side outside 8 to 2000 pixels; give sides such as 96,512", param, ctx)
+        return tuple(dict.fromkeys(sizes))
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
+)
+@click.option("--seconds", type=Duration(), default="5s", show_default=True, help="Length of one measurement.")
+@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of one kind.")
+@click.option("--sizes", type=_Sizes(), default="96,512", show_default=True, help="Sides of the square images.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(_FORMATS),
+    default=("png",),
+    show_default=True,
+    help="How images travel: PNG or raw pixels both ways, or PNG one way and labels alone back; may be repeated.",
+)
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    type=click.Choice(task_names()),
+    default=("imagenet",),
+    show_default=True,
+    help="Classifier at the receiver; may be repeated.",
+)
+@click.option(
+    "--in-flight", type=click.IntRange(1, 60), default=8, show_default=True, help="Calls under way at saturation."
+)
+@click.option("--quick", is_flag=True, help="One measurement of 1 s of each kind: does it run?")
+def main(
+    out: Path,
+    seconds: float,
+    repeats: int,
+    sizes: tuple[int, ...],
+    formats: tuple[Format, ...],
+    tasks: tuple[str, ...],
+    in_flight: int,
+    quick: bool,
+) -> None:
+    """Images a second and latency through the three services, beside the same work in one process on the same cores.
+
+    Starts the services on this machine, and measures in turn: one process, the services, one process, ... Writes
+    bench.json and the Markdown tables bench.md.
+    """
+    if seconds <= 0:
+        raise click.UsageError("--seconds is 0; give a time such as 5s")
+    if quick:
+        seconds, repeats = 1.0, 1
+    cases = [Case(*parts) for parts in itertools.product(sizes, formats, tasks)]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        measured = _measure(cases, seconds, repeats, in_flight)
+        machine = describe()
+        settings = {"seconds": seconds, "repeats": repeats, "in_flight": in_flight, "offered_share": _OFFERED_SHARE}
+        (out / "bench.json").write_text(json.dumps(summary(measured, machine, settings), indent=1) + "\n")
+        text = markdown(measured, machine, settings)
+        (out / "bench.md").write_text(text)
+    except SdjsccError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
+    Console().print(Markdown(text))
+    click.echo(f"wrote {out / 'bench.json'} and {out / 'bench.md'}")
+
+
+def _measure(cases: list[Case], seconds: float, repeats: int, in_flight: int) -> list[Measurements]:
+    ways = ways_to_use(usable_cores())
+    all_measured = [Measurements(case, {way: [] for way in ways}, [], [], []) for case in cases]
+    warm_up_s = min(1.0, seconds / 2)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("starting the services", total=repeats * len(cases) * (len(ways) + 3))
+        with Bench(ways, warm_up_s) as bench:
+            for case in cases:
+                progress.update(bar, description=f"{case.title}, warming up")
+                bench.warm_up(case)
+            for number, measured in itertools.product(range(repeats), all_measured):
+                progress.update(bar, description=f"{measured.case.title}, {number + 1} of {repeats}")
+                # Before and after the services by turns, so that a machine that slows down favours nobody.
+                first, *others = ways if number % 2 == 0 else reversed(ways)
+                measured.in_process[first].append(bench.in_process(measured.case, first, seconds))
+                progress.advance(bar)
+                measured.saturated.append(bench.closed(measured.case, in_flight, seconds))
+                progress.advance(bar)
+                for way in others:
+                    measured.in_process[way].append(bench.in_process(measured.case, way, seconds))
+                    progress.advance(bar)
+                measured.unloaded.append(bench.closed(measured.case, 1, seconds))
+                progress.advance(bar)
+                offered = _OFFERED_SHARE * measured.saturated[-1].images_per_s
+                if not offered > 0:
+                    raise SdjsccError(f"too few images finished within {seconds:g} s; give more --seconds")
+                measured.offered.append(bench.open(measured.case, offered, seconds))
+                progress.advance(bar)
+    return all_measured
+
+
+if __name__ == "__main__":
+    main()
