@@ -2,49 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from sdjscc.serving.signals import end_on_sigterm
 
-import grpc
+end_on_sigterm()
 
-from sdjscc.codecs import CodecRegistry
-from sdjscc.serving.server import Service, run
-from sdjscc.serving.settings import parse_settings
-from sdjscc.serving.torch_threads import one_core_per_thread
-from sdjscc.serving.upstream import Upstream
-from sdjscc.serving.workers import Workers
-from sdjscc.v1.transmitter_pb2_grpc import add_TransmitterServiceServicer_to_server
-from transmitter.service import Transmitter
-from transmitter.settings import TransmitterSettings
-
-
-def main() -> None:
-    settings = parse_settings(TransmitterSettings)
-
-    async def build() -> Service:
-        one_core_per_thread()
-        workers = Workers(settings.threads, settings.queue, one_core_per_thread)
-        codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded)
-        codecs.find(settings.codec)
-        upstream = Upstream(settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes)
-
-        def register(server: grpc.aio.Server) -> None:
-            transmitter = Transmitter(
-                codecs, settings.codec, upstream, workers, settings.max_pixels, settings.stream_window
-            )
-            add_TransmitterServiceServicer_to_server(transmitter, server)
-
-        async def close() -> None:
-            workers.close()
-            await upstream.close()
-
-        return Service(
-            names=("sdjscc.v1.TransmitterService",),
-            register=register,
-            close=close,
-            facts={"codecs": codecs.names(), "upstream": settings.upstream, "threads": workers.threads},
-        )
-
-    run("transmitter", settings, build)
-
+from transmitter.app import main  # noqa: E402
 
 main()

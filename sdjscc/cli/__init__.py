@@ -23,6 +23,9 @@ _COMMANDS = {
     "publish": ("sdjscc.cli.publish", "Make weights and a model card of a training run."),
 }
 
+# Which extra brings a module that is missing; those not named come with `codec`.
+_EXTRAS = {"accelerate": "train", "tensorboard": "train", "torchmetrics": "train", "matplotlib": "plot"}
+
 
 class _LazyGroup(click.Group):
     """Lists its commands without importing them, so that help is quick."""
@@ -56,7 +59,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sdjscc"):
             raise
-        extra = {"accelerate": "train", "tensorboard": "train", "matplotlib": "plot"}.get(error.name or "", "codec")
+        extra = _EXTRAS.get(error.name or "", "codec")
         _fail(f"this command needs {error.name}; run: pip install 'sdjscc[{extra}]'")
 
 

@@ -33,15 +33,17 @@ def _print_card(card: ModelCard, console: Console) -> None:
         f"{training['images']} images of {training['data']} for {training['steps']} steps at {low:g} to {high:g} dB",
         highlight=False,
     )
-    table = Table("measured on", "images", "SNR dB", "PSNR dB", "task", "accuracy")
+    table = Table("measured on", "images", "SNR dB", "PSNR dB", "SSIM", "task", "accuracy", "F1")
     for figure in card.figures:
         table.add_row(
             figure.data,
             str(figure.n),
             f"{figure.snr_db:g}",
             f"{figure.psnr_db:.2f} ± {figure.psnr_db_ci95:.2f}",
+            "" if figure.ssim is None else f"{figure.ssim:.3f}",
             figure.task or "",
             _percent(figure.accuracy, figure.accuracy_ci95),
+            "" if figure.f1 is None else f"{figure.f1:.3f}",
         )
     console.print(table)
 

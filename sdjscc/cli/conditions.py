@@ -9,6 +9,7 @@ from sdjscc.channels import check_snr_db
 from sdjscc.client.errors import LinkError
 from sdjscc.v1.channel_pb2 import GetConditionsRequest, SetConditionsRequest
 from sdjscc.v1.channel_pb2_grpc import ChannelServiceStub
+from sdjscc.wire.options import channel_options
 
 __all__ = ["command"]
 
@@ -20,7 +21,7 @@ _TIMEOUT_S = 10.0
 @click.option("--snr", "snr_db", type=float, help="SNR in dB to set; left out, the one in force is shown.")
 def command(server: str, snr_db: float | None) -> None:
     """Read or set the SNR of a running channel, for images whose sender asks for none."""
-    with grpc.insecure_channel(server) as connection:
+    with grpc.insecure_channel(server, channel_options()) as connection:
         stub = ChannelServiceStub(connection)
         try:
             if snr_db is None:

@@ -44,7 +44,7 @@ def command(
     as_json: bool,
     plot: Path | None,
 ) -> None:
-    """Measure a codec over AWGN on a folder of labelled images: PSNR, and accuracy of the task."""
+    """Measure a codec over AWGN on a folder of labelled images: fidelity, and what the task makes of it."""
     images = scan(data)
     if limit is not None:
         images = images.shuffled(seed).take(np.arange(min(limit, len(images))))
@@ -70,7 +70,7 @@ def _plot(points: list[Point], file: Path) -> None:
 
 def _print_table(points: list[Point]) -> None:
     table = Table()
-    for title in ("codec", "bpp", "channel uses/pixel", "SNR dB", "images", "PSNR dB", "accuracy"):
+    for title in ("codec", "bpp", "channel uses/pixel", "SNR dB", "images", "PSNR dB", "SSIM", "accuracy", "F1"):
         table.add_column(title, justify="left" if title == "codec" else "right")
     for p in points:
         table.add_row(
@@ -80,6 +80,8 @@ def _print_table(points: list[Point]) -> None:
             f"{p.snr_db:g}",
             str(p.n),
             f"{p.psnr_db:.2f} ± {p.psnr_db_ci95:.2f}",
+            f"{p.ssim:.3f} ± {p.ssim_ci95:.3f}",
             f"{100 * p.accuracy:.1f} ± {100 * p.accuracy_ci95:.1f} %",
+            f"{p.f1:.3f}",
         )
     Console().print(table)

@@ -15,7 +15,7 @@ from sdjscc.client.results import CodecInfo, Result
 from sdjscc.v1.transmitter_pb2 import ListCodecsRequest
 from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
 from sdjscc.wire.metadata import REQUEST_ID_KEY, new_request_id
-from sdjscc.wire.options import channel_options
+from sdjscc.wire.options import DEFAULT_MAX_MESSAGE_BYTES, channel_options
 
 __all__ = ["DEFAULT_SERVER", "AsyncClient"]
 
@@ -38,7 +38,11 @@ class AsyncClient:
     """
 
     def __init__(
-        self, server: str = DEFAULT_SERVER, *, timeout_s: float | None = 60.0, max_message_bytes: int = 32 * 2**20
+        self,
+        server: str = DEFAULT_SERVER,
+        *,
+        timeout_s: float | None = 60.0,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
         self.server, self.timeout_s = server, timeout_s
         self._channel = grpc.aio.insecure_channel(server, channel_options(max_message_bytes))

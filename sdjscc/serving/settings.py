@@ -9,6 +9,8 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from sdjscc.wire.options import DEFAULT_MAX_MESSAGE_BYTES
+
 __all__ = ["ServiceSettings", "parse_settings", "settings_config"]
 
 
@@ -19,7 +21,7 @@ class ServiceSettings(BaseSettings):
     address_file: Path | None = Field(
         None, description="file that receives the address once it serves, for whoever started it on port 0"
     )
-    max_message_bytes: int = Field(32 * 2**20, gt=0, description="largest message taken or sent, bytes")
+    max_message_bytes: int = Field(DEFAULT_MAX_MESSAGE_BYTES, gt=0, description="largest message taken or sent, bytes")
     grace_s: float = Field(10.0, ge=0, description="seconds that calls in flight get to finish after SIGTERM")
     drain_delay_s: float = Field(
         0.5, ge=0, description="seconds between reporting NOT_SERVING and refusing calls, so that clients can turn away"
@@ -64,14 +66,14 @@ def parse_settings(kind: type[Settings]) -> Settings:
     try:
         return kind()  # type: ignore[call-arg]
     except (ValidationError, SettingsError) as error:
-        print(f"error: {_sentence(error)}", file=sys.stderr)
+        print(f"error: {_sentence(error, kind.model_config['env_prefix'])}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
-def _sentence(error: ValidationError | SettingsError) -> str:
+def _sentence(error: ValidationError | SettingsError, variables_prefix: str) -> str:
     if isinstance(error, SettingsError):
         return str(error).splitlines()[0]
     first = error.errors()[0]
-    flag = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
+    name = "_".join(str(part) for part in first["loc"])
     given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
-    return f"{flag}: {first['msg']}{given}; see --help"
+    return f"--{name.replace('_', '-')} or {variables_prefix}{name.upper()}: {first['msg']}{given}; see --help"

@@ -61,8 +61,10 @@ def publish(run: Path, test: LabelledImages, folder: Path, *, data_name: str, ta
             snr_db=point.snr_db,
             psnr_db=round(point.psnr_db, 3),
             psnr_db_ci95=round(point.psnr_db_ci95, 3),
+            ssim=round(point.ssim, 4),
             accuracy=round(point.accuracy, 4),
             accuracy_ci95=round(point.accuracy_ci95, 4),
+            f1=round(point.f1, 4),
             task=task,
         )
         for point in evaluate(load_from_card(card, weights), get_classifier(task), test, _SNRS_DB, _SEED)

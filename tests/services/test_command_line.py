@@ -154,6 +154,8 @@ def test_a_folder_is_evaluated(tmp_path: Path, cat: Pixels, photograph: Pixels) 
     assert (low["snr_db"], high["snr_db"]) == (0, 20)
     assert low["n"] == high["n"] == 4
     assert low["psnr_db"] < high["psnr_db"]
+    assert 0 < low["ssim"] < high["ssim"] < 1
+    assert 0 <= low["f1"] <= 1
     assert {low["accuracy"], high["accuracy"]} <= {0, 0.25, 0.5, 0.75, 1}
     assert low["channel_uses_per_pixel"] == pytest.approx(0.125, rel=0.1)
     limited = sdjscc(*arguments, "--limit", 1, "--plot", tmp_path / "plot.png")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -25,6 +28,7 @@ from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer, add_ReceiverSer
 from tests.services.requests import TIMEOUT_S, receive_request, refused, stubs
 
 Pixels = NDArray[np.uint8]
+ROOT = Path(__file__).parents[2]
 
 
 class SlowReceiver(ReceiverServiceServicer):
@@ -177,6 +181,20 @@ async def test_sigterm_waits_no_longer_than_the_grace(tmp_path: Path, photograph
             assert time.monotonic() - begin < 8
             with pytest.raises(grpc.RpcError):
                 await call
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 1.5])
+def test_sigterm_while_it_starts_ends_it(tmp_path: Path, seconds: float) -> None:
+    """Ignored by default, as by the first process of a container."""
+    code = "import signal, sys, runpy; signal.signal(signal.SIGTERM, signal.SIG_IGN); sys.argv = ['receiver']; "
+    code += "print('begun', flush=True); runpy.run_module('receiver', run_name='__main__')"
+    flags = {**os.environ, "SDJSCC_RECEIVER_LISTEN": "127.0.0.1:0"}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=flags, stdout=-1, stderr=-1) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        time.sleep(1.0 + seconds)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_too_much_at_once_is_refused_at_once(tmp_path: Path, cat: Pixels) -> None:

@@ -1,0 +1,49 @@
+"""The receiver put together from its settings."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+
+from receiver.service import Receiver
+from receiver.settings import ReceiverSettings
+from sdjscc.codecs import CodecRegistry
+from sdjscc.errors import SdjsccError
+from sdjscc.serving.server import Service, run
+from sdjscc.serving.settings import parse_settings
+from sdjscc.serving.torch_threads import one_core_per_thread
+from sdjscc.serving.workers import Workers
+from sdjscc.tasks import get_classifier, task_names
+from sdjscc.v1.receiver_pb2_grpc import add_ReceiverServiceServicer_to_server
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = parse_settings(ReceiverSettings)
+
+    async def build() -> Service:
+        if settings.task not in task_names():
+            raise SdjsccError(f"there is no task {settings.task!r}; set --task to one of: {', '.join(task_names())}")
+        one_core_per_thread()
+        workers = Workers(settings.threads, settings.queue, one_core_per_thread)
+        codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded)
+        tasks = {name: await asyncio.to_thread(get_classifier, name) for name in task_names()}
+
+        def register(server: grpc.aio.Server) -> None:
+            receiver = Receiver(codecs, tasks, settings.task, workers, settings.max_pixels)
+            add_ReceiverServiceServicer_to_server(receiver, server)
+
+        async def close() -> None:
+            workers.close()
+
+        return Service(
+            names=("sdjscc.v1.ReceiverService",),
+            register=register,
+            close=close,
+            facts={"codecs": codecs.names(), "tasks": list(tasks), "threads": workers.threads},
+        )
+
+    run("receiver", settings, build)
