@@ -44,6 +44,9 @@ _FORMATS: dict[str, ImageFormat] = {
 
 _MAX_TOP_K = 1000
 
+# Pillow modes that a lossless format keeps.
+_FILE_FORMATS = {**dict.fromkeys(("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), "PNG"), "I": "TIFF", "F": "TIFF"}
+
 # Our own limit for what a receiver we asked may send back: far above any service's default.
 _MAX_PIXELS = 2**28
 
@@ -163,9 +166,10 @@ def _image(image: ImageLike) -> Image:
             raise InvalidRequest(f"the array is {image.dtype} {image.shape}; give RGB pixels, uint8 (height, width, 3)")
         return pack_raw(image)
     if isinstance(image, PillowImage.Image):
-        # By way of a file, so that every mode is treated as the transmitter treats files.
+        # By way of a file, so that transparency, palettes and 16 bits are treated as those of files are.
+        as_file = image if image.mode in _FILE_FORMATS else image.convert("RGB")
         buffer = io.BytesIO()
-        image.save(buffer, "PNG" if image.mode != "CMYK" else "TIFF")
+        as_file.save(buffer, _FILE_FORMATS[as_file.mode])
         return Image(encoded=buffer.getvalue())
     if isinstance(image, bytes):
         return Image(encoded=image)
