@@ -25,13 +25,15 @@ def command(config: str, data: Path, out: Path | None, budget: float, device: st
     """Train CONFIG: a TOML file, or the name of one of ours, such as deep-jscc-0.25bpp.
 
     A folder that holds an unfinished run of the same configuration is resumed, to the same result as if it had never
-    stopped. Several processes or machines: start it with `accelerate launch -m sdjscc.cli train ...`.
+    stopped. Several processes or machines: `torchrun --nproc-per-node 2 -m sdjscc.cli train ...`.
     """
     out = out or Path("runs") / Path(config).stem
     trainer = Trainer(load_config(config), scan(data), out, device=device)
-    if trainer.resume():
+    if trainer.resume() and trainer.is_main_process:
         click.echo(f"resuming {out} at step {trainer.status.step}", err=True)
     done = trainer.fit(budget if math.isfinite(budget) else math.inf)
+    if not trainer.is_main_process:
+        return
     if done:
         click.echo(f"done; next: sdjscc publish {out} --test DIR")
     else:

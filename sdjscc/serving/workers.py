@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -42,10 +43,15 @@ class Workers:
         future = self._executor.submit(function, *args, **kwargs)
         # Counted until the thread is done with it, which for a cancelled call may be after its task has ended.
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        future.add_done_callback(lambda _: self._done(loop))
         return await asyncio.wrap_future(future)
 
-    def _done(self) -> None:
+    def _done(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Work that outlasts the grace ends after the loop, when nobody counts any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._count_down)
+
+    def _count_down(self) -> None:
         self._pending -= 1
 
     def close(self) -> None:

@@ -98,10 +98,17 @@ class Trainer:
             self.classifier.to(self.accelerator.device)
         self.accelerator.register_for_checkpointing(self.average, self.status)
 
+    @property
+    def is_main_process(self) -> bool:
+        """Whether this is the process, of those that train together, that writes and speaks."""
+        return bool(self.accelerator.is_main_process)
+
     def resume(self) -> bool:
         """Go on from the folder's checkpoint, if there is one; raises `InvalidRequest` for another configuration's."""
-        checkpoint = self.folder / "last"
-        if not checkpoint.is_dir():
+        # A run that was killed while swapping checkpoints has the old one under its other name.
+        names = (self.folder / "last", self.folder / "last.old")
+        checkpoint = next((name for name in names if name.is_dir()), None)
+        if checkpoint is None:
             return False
         stored = json.loads((checkpoint / "config.json").read_text())
         if stored != json.loads(self.config.model_dump_json()):
@@ -123,7 +130,7 @@ class Trainer:
             process=accelerator.process_index,
         )
         begin, earlier = time.monotonic(), status.seconds
-        with _progress(accelerator.is_main_process) as progress:
+        with _progress(self.is_main_process) as progress:
             bar = progress.add_task("training", total=config.steps, completed=status.step)
             for images in batches:
                 loss = self._step(images)
@@ -132,20 +139,28 @@ class Trainer:
                 progress.update(bar, advance=1)
                 if status.step % 50 == 0:
                     accelerator.log({"loss": loss.item()}, step=status.step)
-                if status.step % config.validate_every == 0 or status.step == config.steps:
+                due = status.step % config.validate_every == 0 or status.step == config.steps
+                if due:
                     self._validate()
-                    self._checkpoint()
-                    summary = "  ".join(f"{name} {value:.2f}" for name, value in status.validation.items())
-                    rate = config.batch * accelerator.num_processes * status.step / status.seconds
-                    progress.console.print(f"step {status.step}  {rate:.0f} images/s  {summary}")
+                    if self.is_main_process:
+                        progress.console.print(self._summary())
                     progress.update(bar, description=f"best {status.best_score:.2f} at {status.best_step}")
-                elif status.seconds - earlier >= budget_s:
-                    self._checkpoint()
-                    break
                 if status.seconds - earlier >= budget_s:
+                    accelerator.set_trigger()
+                # Each process has a clock of its own; all stop when one of them wants to.
+                stop = accelerator.check_trigger()
+                if due or stop:
+                    self._checkpoint()
+                if stop:
                     break
         accelerator.end_training()
         return status.step >= config.steps
+
+    def _summary(self) -> str:
+        status = self.status
+        rate = self.config.batch * self.accelerator.num_processes * status.step / status.seconds
+        figures = "  ".join(f"{name} {value:.2f}" for name, value in status.validation.items())
+        return f"step {status.step}  {rate:.0f} images/s  {figures}"
 
     def _step(self, images: Tensor) -> Tensor:
         config, accelerator = self.config, self.accelerator
@@ -182,7 +197,7 @@ class Trainer:
         score = mean(value for name, value in self.status.validation.items() if name.startswith(measure))
         if score > self.status.best_score:
             self.status.best_score, self.status.best_step = score, self.status.step
-            if self.accelerator.is_main_process:
+            if self.is_main_process:
                 self._write_best(link)
 
     def _write_best(self, link: Link) -> None:
@@ -200,13 +215,18 @@ class Trainer:
         (self.folder / "run.json").write_text(json.dumps(run, indent=2) + "\n")
 
     def _checkpoint(self) -> None:
-        """Write beside the old checkpoint, then swap: a run killed while saving still has one to resume from."""
-        fresh = self.folder / "last.new"
+        """Write beside the old checkpoint, then swap: a run killed at any moment has one to resume from."""
+        fresh, last, old = (self.folder / name for name in ("last.new", "last", "last.old"))
         self.accelerator.save_state(str(fresh))
-        if self.accelerator.is_main_process:
+        self.accelerator.wait_for_everyone()
+        if self.is_main_process:
             (fresh / "config.json").write_text(self.config.model_dump_json())
-            shutil.rmtree(self.folder / "last", ignore_errors=True)
-            fresh.rename(self.folder / "last")
+            if last.is_dir():
+                shutil.rmtree(old, ignore_errors=True)
+                last.rename(old)
+            fresh.rename(last)
+            shutil.rmtree(old, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
 
 
 def _progress(shown: bool) -> Progress:

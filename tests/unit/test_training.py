@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,20 @@ CONFIG = TrainConfig(
     validation_fraction=0.25,
     precision="no",
 )
+
+TINY = """
+codec = "test"
+steps = 4
+learning_rate = 1e-3
+crop = 32
+batch = 2
+precision = "no"
+[architecture]
+latent_channels = 8
+width = 16
+encoder_blocks = [0, 0]
+decoder_blocks = [0, 0, 0]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +134,7 @@ def test_images_smaller_than_the_crop_are_named(data: Path, tmp_path: Path) -> N
 
 def test_the_command_trains_within_a_budget(data: Path, tmp_path: Path) -> None:
     config = tmp_path / "tiny.toml"
-    config.write_text(
-        'codec = "test"\nsteps = 4\nlearning_rate = 1e-3\ncrop = 32\nbatch = 2\nprecision = "no"\n'
-        "[architecture]\nlatent_channels = 8\nwidth = 16\nencoder_blocks = [0, 0]\ndecoder_blocks = [0, 0, 0]\n"
-    )
+    config.write_text(TINY)
     arguments = [str(config), "--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
     stopped = CliRunner().invoke(command, [*arguments, "--budget", "0s"], catch_exceptions=False)
     assert "stopped at step 1" in stopped.output
@@ -143,3 +157,20 @@ def test_batches_depend_on_seed_and_step_alone(data: Path) -> None:
     assert whole[0].shape == (4, 3, 16, 16)
     assert 0 <= whole[0].min() < whole[0].max() <= 1
     assert np.isclose(whole[0] * 255, (whole[0] * 255).round(), atol=1e-4).all()
+
+
+def test_two_processes_train_together(data: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text(TINY)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    arguments = ["sdjscc.cli", "train", str(config), "--data", str(data), "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [*command, *arguments, "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("done; next") == 1
+    assert (tmp_path / "run" / "last" / "random_states_1.pkl").is_file()
