@@ -7,6 +7,8 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from sdjscc.wire.options import channel_options
+
 __all__ = ["health_problem", "main"]
 
 _TIMEOUT_S = 5.0
@@ -14,8 +16,7 @@ _TIMEOUT_S = 5.0
 
 def health_problem(address: str, timeout_s: float = _TIMEOUT_S) -> str:
     """Why the service at ``address`` does not count as healthy, in one sentence; empty where it serves."""
-    # A proxy in the environment is for the way out, never for a service that is asked about itself.
-    with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+    with grpc.insecure_channel(address, channel_options()) as channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
         except grpc.RpcError as error:

@@ -66,6 +66,12 @@ def test_json_lines_hold_everything(link: LocalLink, pictures: Path) -> None:
     assert json.loads(again.stdout)["psnr_db"] == record["psnr_db"]
 
 
+def test_a_proxy_in_the_environment_is_not_asked(link: LocalLink, pictures: Path) -> None:
+    proxy = {"http_proxy": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "no_proxy": ""}
+    done = sdjscc("send", pictures / "cat.png", "--server", link.server, **proxy)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_failed_image_is_named_and_the_others_go_through(link: LocalLink, pictures: Path) -> None:
     (pictures / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     done = sdjscc("send", pictures, "--server", link.server, "--json")
