@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
@@ -50,44 +50,65 @@ class Point:
 
 
 def evaluate(
-    codec: Codec, classifier: Classifier, images: LabelledImages, snrs_db: tuple[float, ...], seed: int
-) -> Iterator[Point]:
-    """Send all ``images`` over AWGN at each SNR and yield what was measured.
+    codec: Codec,
+    classifier: Classifier,
+    images: LabelledImages,
+    snrs_db: tuple[float, ...],
+    seed: int,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> list[Point]:
+    """Send all ``images`` over AWGN at each SNR; a point for each.
 
     Each image's noise depends on ``seed``, its place in ``images`` and nothing else. The classifier chooses among the
     classes that ``images`` has, which may be fewer than it knows; raises `UnknownName` for one it does not know.
+    ``on_progress`` is called with the number of images that were just done.
     """
     columns = [classifier.class_index(name) for name in images.class_names]
-    for snr_db in snrs_db:
-        psnrs: list[float] = []
-        ssims: list[float] = []
-        predicted: list[NDArray[np.int64]] = []
-        uses = pixel_count = 0
-        for start, pixels in _batches(images):
-            symbols, received = _cross(codec, pixels, snr_db, [(seed << 32) + start + i for i in range(len(pixels))])
-            psnrs += [psnr_db(*pair) for pair in zip(received, pixels, strict=True)]
-            ssims += _ssim(received, pixels)
-            predicted.append(_predict(classifier, received, columns))
-            uses += symbols.size
-            pixel_count += pixels.size // 3
-        labels = np.concatenate(predicted)
-        accuracy, accuracy_ci95 = confidence_95((labels == images.labels).astype(float))
-        psnr, psnr_ci95 = confidence_95(np.array(psnrs))
-        ssim, ssim_ci95 = confidence_95(np.array(ssims))
-        yield Point(
-            codec=codec.name,
-            bpp=codec.bpp,
-            snr_db=snr_db,
-            n=len(images),
-            accuracy=accuracy,
-            accuracy_ci95=accuracy_ci95,
-            f1=_f1(labels, images.labels, len(columns)),
-            psnr_db=psnr,
-            psnr_db_ci95=psnr_ci95,
-            ssim=ssim,
-            ssim_ci95=ssim_ci95,
-            channel_uses_per_pixel=uses / pixel_count,
-        )
+    tallies = {snr_db: _Tally() for snr_db in snrs_db}
+    for start, pixels in _batches(images):
+        bits = codec.encode(pixels).reshape(len(pixels), -1)
+        seeds = [(seed << 32) + start + place for place in range(len(pixels))]
+        for snr_db, tally in tallies.items():
+            symbols, received = _cross(codec, bits, pixels.shape, snr_db, seeds)
+            tally.psnrs_db += [psnr_db(*pair) for pair in zip(received, pixels, strict=True)]
+            tally.ssims += _ssim(received, pixels)
+            tally.predicted += _predict(classifier, received, columns)
+            tally.channel_uses += symbols.size
+            tally.pixels += pixels.size // 3
+        on_progress(len(pixels))
+    return [_point(codec, snr_db, tally, images.labels, len(columns)) for snr_db, tally in tallies.items()]
+
+
+@dataclass
+class _Tally:
+    """What was counted at one SNR, image by image."""
+
+    psnrs_db: list[float] = field(default_factory=list)
+    ssims: list[float] = field(default_factory=list)
+    predicted: list[int] = field(default_factory=list)
+    channel_uses: int = 0
+    pixels: int = 0
+
+
+def _point(codec: Codec, snr_db: float, tally: _Tally, labels: NDArray[np.int64], classes: int) -> Point:
+    predicted = np.array(tally.predicted)
+    accuracy, accuracy_ci95 = confidence_95((predicted == labels).astype(float))
+    psnr, psnr_ci95 = confidence_95(np.array(tally.psnrs_db))
+    ssim, ssim_ci95 = confidence_95(np.array(tally.ssims))
+    return Point(
+        codec=codec.name,
+        bpp=codec.bpp,
+        snr_db=snr_db,
+        n=len(labels),
+        accuracy=accuracy,
+        accuracy_ci95=accuracy_ci95,
+        f1=_f1(predicted, labels, classes),
+        psnr_db=psnr,
+        psnr_db_ci95=psnr_ci95,
+        ssim=ssim,
+        ssim_ci95=ssim_ci95,
+        channel_uses_per_pixel=tally.channel_uses / tally.pixels,
+    )
 
 
 def confidence_95(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -112,12 +133,11 @@ def _batches(images: LabelledImages) -> Iterator[tuple[int, NDArray[np.uint8]]]:
 
 
 def _cross(
-    codec: Codec, pixels: NDArray[np.uint8], snr_db: float, seeds: list[int]
+    codec: Codec, bits: NDArray[np.uint8], shape: tuple[int, ...], snr_db: float, seeds: list[int]
 ) -> tuple[NDArray[np.complex64], NDArray[np.uint8]]:
-    """The symbols received and the images decoded from them, for images ``(n, h, w, 3)`` with noise of ``seeds``."""
-    n, height, width, _ = pixels.shape
+    """The symbols received and the images of ``shape`` (n, h, w, 3) decoded from them, with noise of ``seeds``."""
+    n, height, width, _ = shape
     channel, constellation = AWGN(), codec.constellation
-    bits = codec.encode(pixels).reshape(n, -1)
     received = [
         channel.transmit(constellation.modulate(row), snr_db, noise_generator(seed))
         for row, seed in zip(bits, seeds, strict=True)
@@ -127,8 +147,8 @@ def _cross(
 
 
 @torch.inference_mode()
-def _predict(classifier: Classifier, pixels: NDArray[np.uint8], columns: list[int]) -> NDArray[np.int64]:
-    return classifier(_as_tensor(pixels))[:, columns].argmax(1).numpy()  # type: ignore[no-any-return]
+def _predict(classifier: Classifier, pixels: NDArray[np.uint8], columns: list[int]) -> list[int]:
+    return classifier(_as_tensor(pixels))[:, columns].argmax(1).tolist()  # type: ignore[no-any-return]
 
 
 @torch.inference_mode()

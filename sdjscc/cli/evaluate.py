@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from sdjscc.cli.options import SnrList
@@ -48,12 +50,14 @@ def command(
     images = scan(data)
     if limit is not None:
         images = images.shuffled(seed).take(np.arange(min(limit, len(images))))
-    points = []
-    for point in evaluate(CodecRegistry().load(codec, bpp), get_classifier(task), images, snrs_db, seed):
-        points.append(point)
-        if as_json:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("images", total=len(images))
+        advance = partial(progress.advance, bar)
+        points = evaluate(CodecRegistry().load(codec, bpp), get_classifier(task), images, snrs_db, seed, advance)
+    if as_json:
+        for point in points:
             click.echo(json.dumps(asdict(point)))
-    if not as_json:
+    else:
         _print_table(points)
     if plot is not None:
         _plot(points, plot)

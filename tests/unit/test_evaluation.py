@@ -61,7 +61,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_accuracy_f1_and_channel_uses(data: Path) -> None:
-    (point,) = evaluate(GreyLevelCodec(), ByFirstPixel(), scan(data), (60.0,), seed=0)  # type: ignore[arg-type]
+    [point] = evaluate(GreyLevelCodec(), ByFirstPixel(), scan(data), (60.0,), seed=0)  # type: ignore[arg-type]
     assert point.n == 4
     assert point.accuracy == 0.75
     # Class a: precision 1, recall 2/3; class b: precision 1/2, recall 1.
