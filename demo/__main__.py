@@ -11,6 +11,7 @@ import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -82,7 +83,8 @@ def _show(client: Client, snrs_db: tuple[float, ...], codec: str, save: Path) ->
                 results[name, snr_db] = client.transmit(pixels, snr_db=snr_db, seed=_SEED, codec=codec, task=_TASK)
                 progress.advance(bar)
 
-    table = Table()
+    # Narrow: without frames a row fits a terminal of 80 columns.
+    table = Table(box=box.SIMPLE, pad_edge=False)
     for heading in ("photograph", "it shows", "SNR dB", "received as", "PSNR dB", "bits", "ms"):
         table.add_column(heading, justify="right" if heading in {"SNR dB", "PSNR dB", "bits", "ms"} else "left")
     for (name, snr_db), result in results.items():

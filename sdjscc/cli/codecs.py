@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import click
 from rich.console import Console
 from rich.table import Table
@@ -33,20 +35,14 @@ def _print_card(card: ModelCard, console: Console) -> None:
         f"{training['images']} images of {training['data']} for {training['steps']} steps at {low:g} to {high:g} dB",
         highlight=False,
     )
-    table = Table("measured on", "images", "SNR dB", "PSNR dB", "SSIM", "task", "accuracy", "F1")
-    for figure in card.figures:
-        table.add_row(
-            figure.data,
-            str(figure.n),
-            f"{figure.snr_db:g}",
-            f"{figure.psnr_db:.2f} ± {figure.psnr_db_ci95:.2f}",
-            "" if figure.ssim is None else f"{figure.ssim:.3f}",
-            figure.task or "",
-            _percent(figure.accuracy, figure.accuracy_ci95),
-            "" if figure.f1 is None else f"{figure.f1:.3f}",
-        )
-    console.print(table)
-
-
-def _percent(accuracy: float | None, ci95: float | None) -> str:
-    return "" if accuracy is None else f"{100 * accuracy:.1f} ± {100 * (ci95 or 0):.1f} %"
+    for (data, n, task), figures in groupby(card.figures, key=lambda figure: (figure.data, figure.n, figure.task)):
+        table = Table("SNR dB", "PSNR dB", "SSIM", "accuracy", "F1", title=f"{data}, {n} images, task {task}")
+        for figure in figures:
+            table.add_row(
+                f"{figure.snr_db:g}",
+                f"{figure.psnr_db:.2f} ± {figure.psnr_db_ci95:.2f}",
+                f"{figure.ssim:.3f}",
+                f"{100 * figure.accuracy:.1f} ± {100 * figure.accuracy_ci95:.1f} %",
+                f"{figure.f1:.3f}",
+            )
+        console.print(table)

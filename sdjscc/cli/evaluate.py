@@ -73,16 +73,14 @@ def _plot(points: list[Point], file: Path) -> None:
 
 
 def _print_table(points: list[Point]) -> None:
-    table = Table()
-    for title in ("codec", "bpp", "channel uses/pixel", "SNR dB", "images", "PSNR dB", "SSIM", "accuracy", "F1"):
-        table.add_column(title, justify="left" if title == "codec" else "right")
+    first = points[0]
+    title = (
+        f"{first.codec} at {first.bpp:g} bpp, {first.channel_uses_per_pixel:.4f} channel uses/pixel, {first.n} images"
+    )
+    table = Table("SNR dB", "PSNR dB", "SSIM", "accuracy", "F1", title=title)
     for p in points:
         table.add_row(
-            p.codec,
-            f"{p.bpp:g}",
-            f"{p.channel_uses_per_pixel:.4f}",
             f"{p.snr_db:g}",
-            str(p.n),
             f"{p.psnr_db:.2f} ± {p.psnr_db_ci95:.2f}",
             f"{p.ssim:.3f} ± {p.ssim_ci95:.3f}",
             f"{100 * p.accuracy:.1f} ± {100 * p.accuracy_ci95:.1f} %",

@@ -26,12 +26,14 @@ class Figure(BaseModel):
     """Mean over the images of each one's PSNR."""
     psnr_db_ci95: float
     """Half width of the 95 % confidence interval of that mean."""
-    ssim: float | None = None
-    accuracy: float | None = None
+    ssim: float
+    """Mean over the images."""
+    task: str
+    accuracy: float
     """Share of images whose label is right, 0 to 1."""
-    accuracy_ci95: float | None = None
-    f1: float | None = None
-    task: str | None = None
+    accuracy_ci95: float
+    f1: float
+    """Mean over the classes."""
 
 
 class ModelCard(BaseModel):
