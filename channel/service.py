@@ -11,7 +11,7 @@ from sdjscc.errors import InvalidRequest
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
-from sdjscc.serving.workers import Workers
+from sdjscc.serving.workers import Workers, one_by_one
 from sdjscc.v1 import channel_pb2, receiver_pb2
 from sdjscc.v1.channel_pb2_grpc import ChannelServiceServicer
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer
@@ -59,6 +59,7 @@ class NoisyReceiver(ReceiverServiceServicer):
     def __init__(self, conditions: Conditions, upstream: Upstream, workers: Workers, element_type: ElementType) -> None:
         self._conditions, self._upstream, self._workers = conditions, upstream, workers
         self._element_type = element_type
+        self._noise = one_by_one(self._add_noise)
 
     async def Receive(
         self, request: receiver_pb2.ReceiveRequest, context: grpc.aio.ServicerContext
@@ -68,7 +69,7 @@ class NoisyReceiver(ReceiverServiceServicer):
             if _payload_bytes(request.transmission) <= _INLINE_BYTES:
                 self._add_noise(request)
             else:
-                await self._workers.run(self._add_noise, request)
+                await self._workers.run(self._noise, request)
         response = await self._upstream.receive(request, context)
         response.timings.extend(watch.timings)
         return response

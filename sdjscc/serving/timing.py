@@ -23,6 +23,8 @@ class Stopwatch:
         """Time the body as ``service/name``, in wall milliseconds."""
         begin = time.perf_counter()
         yield
-        self.timings.append(
-            StageTiming(stage=f"{self._service}/{name}", milliseconds=1e3 * (time.perf_counter() - begin))
-        )
+        self.add(name, 1e3 * (time.perf_counter() - begin))
+
+    def add(self, name: str, milliseconds: float) -> None:
+        """Note a stage that was timed elsewhere, as that of several requests together is."""
+        self.timings.append(StageTiming(stage=f"{self._service}/{name}", milliseconds=milliseconds))

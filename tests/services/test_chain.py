@@ -22,6 +22,7 @@ from sdjscc.errors import InvalidRequest
 from sdjscc.metrics import psnr_db
 from sdjscc.v1.channel_pb2 import GetConditionsRequest, SetConditionsRequest
 from sdjscc.v1.channel_pb2_grpc import ChannelServiceStub
+from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceStub
 from tests.services.requests import TIMEOUT_S, receive_request, stubs
 
 Pixels = NDArray[np.uint8]
@@ -112,6 +113,34 @@ def test_a_result_does_not_depend_on_what_runs_beside_it(link: LocalLink, cat: P
             alone = client.transmit(crop, snr_db=5, seed=i)
             assert np.array_equal(alone.image, result.image)
             assert alone.labels[0].name == result.labels[0].name
+
+
+async def test_images_that_are_decoded_together_are_those_decoded_alone(link: LocalLink, cat: Pixels) -> None:
+    """Bits and noise are the very same; the decoder's sums may be rounded otherwise, by a grey level at most."""
+    crops = [np.ascontiguousarray(cat[5 * i : 5 * i + 96, 9 * i : 9 * i + 96]) for i in range(24)]
+    frozen = {"snr_db": 5.0, "received_format": "raw", "task": "stl10"}
+    async with AsyncClient(link.server) as client:
+        alone = [await client.transmit(crop, seed=i, **frozen) for i, crop in enumerate(crops)]
+        calls = (client.transmit(crop, seed=i, **frozen) for i, crop in enumerate(crops))
+        together = await asyncio.gather(*calls)
+    for one, other in zip(alone, together, strict=True):
+        assert abs(one.image.astype(int) - other.image).max() <= 1
+        assert one.labels[0].probability == pytest.approx(other.labels[0].probability, abs=0.02)
+        assert one.conditions == other.conditions
+
+
+async def test_a_bad_transmission_does_not_spoil_those_it_is_decoded_with(link: LocalLink, cat: Pixels) -> None:
+    crop = np.ascontiguousarray(cat[:96, :96])
+    good, bad = receive_request(crop), receive_request(crop, weights_sha256="0" * 64)
+    unknown_task = receive_request(crop)
+    unknown_task.delivery.task = "poetry"
+    async with grpc.aio.insecure_channel(link.services["receiver"].address) as connection:
+        stub = ReceiverServiceStub(connection)
+        calls = [stub.Receive(request, timeout=TIMEOUT_S) for request in [good, bad, unknown_task] * 8]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(answer.labels for answer in answers[::3])
+    assert {answer.code() for answer in answers[1::3]} == {grpc.StatusCode.FAILED_PRECONDITION}
+    assert {answer.code() for answer in answers[2::3]} == {grpc.StatusCode.NOT_FOUND}
 
 
 @pytest.mark.parametrize("received_format", ["png", "webp", "raw", "jpeg"])
