@@ -81,7 +81,8 @@ class LdpcCode:
         padded = np.concatenate([packed, np.zeros_like(packed[:1])])
         violated = np.bitwise_xor.reduce(padded[self._check_members], axis=1)
         any_violated = np.bitwise_or.reduce(violated, axis=0)
-        return np.unpackbits(any_violated, count=len(words)) == 0
+        fulfilled: NDArray[np.bool_] = np.unpackbits(any_violated, count=len(words)) == 0
+        return fulfilled
 
     @cached_property
     def _check_members(self) -> NDArray[np.intp]:
