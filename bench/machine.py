@@ -11,34 +11,37 @@ from pathlib import Path
 from sdjscc.codecs import CodecRegistry
 from sdjscc.serving.cores import usable_cores
 
-__all__ = ["describe", "sentence"]
+__all__ = ["describe", "describe_without_codec", "sentence"]
 
 _PACKAGES = ("torch", "numpy", "grpcio", "protobuf", "pillow")
 
 
 def describe() -> dict[str, object]:
-    """Cores, processor, versions, weights and date, ready for JSON."""
+    """`describe_without_codec` and the weights, ready for JSON."""
     card = CodecRegistry().find().card
+    return describe_without_codec() | {"codec": f"{card.codec}@{card.bpp:g}", "weights_sha256": card.weights_sha256}
+
+
+def describe_without_codec(*packages: str) -> dict[str, object]:
+    """Cores, processor, versions (those of ``packages`` too) and date, ready for JSON."""
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "cores": usable_cores(),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "codec": f"{card.codec}@{card.bpp:g}",
-        "weights_sha256": card.weights_sha256,
+        "versions": {name: importlib.metadata.version(name) for name in (*_PACKAGES, *packages)},
     }
 
 
 def sentence(machine: Mapping[str, object]) -> str:
-    """`describe` for people."""
+    """What `describe` tells, for people."""
     versions = machine["versions"]
     assert isinstance(versions, dict)
+    codec = f"; codec {machine['codec']}, weights {str(machine['weights_sha256'])[:12]}" if "codec" in machine else ""
     return (
         f"{machine['date']}, {machine['cores']} cores, {machine['processor']}, {machine['system']}, "
-        f"Python {machine['python']}, {', '.join(f'{name} {version}' for name, version in versions.items())}; "
-        f"codec {machine['codec']}, weights {str(machine['weights_sha256'])[:12]}."
+        f"Python {machine['python']}, {', '.join(f'{name} {version}' for name, version in versions.items())}{codec}."
     )
 
 

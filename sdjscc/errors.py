@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["InvalidRequest", "MissingDependency", "NotReady", "SdjsccError", "TooLarge", "UnknownName"]
+__all__ = ["InvalidRequest", "MissingDependency", "NotReady", "SdjsccError", "TooLarge", "Undecodable", "UnknownName"]
 
 
 class SdjsccError(Exception):
@@ -27,3 +27,7 @@ class NotReady(SdjsccError):
 
 class MissingDependency(SdjsccError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class Undecodable(SdjsccError, ValueError):
+    """Received data of which no image can be made; what is shown in its stead is for the receiver to say."""

@@ -5,15 +5,21 @@ from __future__ import annotations
 from sdjscc.channels.awgn import AWGN
 from sdjscc.channels.base import Channel, noise_generator
 from sdjscc.channels.constellation import UNIPOLAR_IQ, Constellation, UnipolarIQ, get_constellation
+from sdjscc.channels.qam import BPSK, QAM16, QAM64, QPSK, SquareQAM
 from sdjscc.channels.signal import SNR_DB_RANGE, check_snr_db, noise_power
 from sdjscc.errors import UnknownName
 
 __all__ = [
     "AWGN",
+    "BPSK",
+    "QAM16",
+    "QAM64",
+    "QPSK",
     "SNR_DB_RANGE",
     "UNIPOLAR_IQ",
     "Channel",
     "Constellation",
+    "SquareQAM",
     "UnipolarIQ",
     "check_snr_db",
     "get_channel",

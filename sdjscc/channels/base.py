@@ -1,4 +1,4 @@
-"""What a channel model is to the proxy service."""
+"""What a channel model and a constellation are to the services."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Channel", "noise_generator"]
+__all__ = ["Bits", "Channel", "Constellation", "Symbols", "noise_generator"]
+
+Bits = NDArray[np.uint8]
+Symbols = NDArray[np.complex64]
 
 
 class Channel(ABC):
@@ -23,6 +26,21 @@ class Channel(ABC):
 
         All randomness comes from ``rng``, so that a seed fixes the outcome.
         """
+
+
+class Constellation(ABC):
+    """A memoryless map from bits to complex symbols of unit mean power (for equiprobable bits)."""
+
+    name: str
+    bits_per_symbol: int
+
+    def symbol_count(self, bit_count: int) -> int:
+        """Channel uses that ``bit_count`` bits take; the last symbol is filled with zero bits."""
+        return -(-bit_count // self.bits_per_symbol)
+
+    @abstractmethod
+    def modulate(self, bits: Bits) -> Symbols:
+        """Map uint8 bits (0 or 1) of shape ``(n,)`` to complex64 symbols of shape ``(symbol_count(n),)``."""
 
 
 def noise_generator(seed: int, hop: int = 0) -> np.random.Generator:

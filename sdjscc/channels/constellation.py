@@ -1,33 +1,16 @@
-"""How bits become complex symbols. The mapping lives here alone: the services and the training read it from here."""
+"""How the learned codecs' bits become complex symbols, and the table of all constellations: the services and the
+training read the mapping from here."""
 
 from __future__ import annotations
-
-from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sdjscc.channels.base import Bits, Constellation, Symbols
+from sdjscc.channels.qam import QAM
 from sdjscc.errors import UnknownName
 
 __all__ = ["UNIPOLAR_IQ", "Constellation", "UnipolarIQ", "get_constellation"]
-
-Bits = NDArray[np.uint8]
-Symbols = NDArray[np.complex64]
-
-
-class Constellation(ABC):
-    """A memoryless map from bits to complex symbols of unit mean power (for equiprobable bits)."""
-
-    name: str
-    bits_per_symbol: int
-
-    def symbol_count(self, bit_count: int) -> int:
-        """Channel uses that ``bit_count`` bits take; the last symbol is filled with zero bits."""
-        return -(-bit_count // self.bits_per_symbol)
-
-    @abstractmethod
-    def modulate(self, bits: Bits) -> Symbols:
-        """Map uint8 bits (0 or 1) of shape ``(n,)`` to complex64 symbols of shape ``(symbol_count(n),)``."""
 
 
 class UnipolarIQ(Constellation):
@@ -53,7 +36,7 @@ class UnipolarIQ(Constellation):
 
 UNIPOLAR_IQ = UnipolarIQ()
 
-_CONSTELLATIONS: dict[str, Constellation] = {c.name: c for c in (UNIPOLAR_IQ,)}
+_CONSTELLATIONS: dict[str, Constellation] = {c.name: c for c in (UNIPOLAR_IQ, *QAM)}
 
 
 def get_constellation(name: str) -> Constellation:

@@ -1,0 +1,22 @@
+"""Separation baselines: a source coder, an LDPC code and QAM, each on its own."""
+
+from __future__ import annotations
+
+from sdjscc.codecs.separation.bpg import Bpg, bpg_or_equivalent
+from sdjscc.codecs.separation.chain import Outcome, Reception, SeparationCodec
+from sdjscc.codecs.separation.hevc import HevcIntra
+from sdjscc.codecs.separation.jpeg import Jpeg
+from sdjscc.codecs.separation.source import SourceCoder
+from sdjscc.codecs.separation.webp import WebP
+
+__all__ = [
+    "Bpg",
+    "HevcIntra",
+    "Jpeg",
+    "Outcome",
+    "Reception",
+    "SeparationCodec",
+    "SourceCoder",
+    "WebP",
+    "bpg_or_equivalent",
+]
