@@ -10,21 +10,19 @@ from itertools import count
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bench.cases import SNR_DB, Case
 from bench.cpu_time import cpu_s
 from bench.sample import Sample, rate_after
 from sdjscc.channels import AWGN, noise_generator, noise_power
 from sdjscc.codecs import Codec, CodecRegistry
+from sdjscc.data.images import DEFAULT_MAX_PIXELS
 from sdjscc.tasks import get_classifier
-from sdjscc.tasks.base import Classifier, Prediction, top_k
+from sdjscc.tasks.base import Classifier, predict
 from sdjscc.v1.image_pb2 import Image
 from sdjscc.wire.images import pack_image, unpack_image
 
 __all__ = ["measure"]
-
-_MAX_PIXELS = 4_000_000
 
 
 def measure(case: Case, workers: int, torch_threads: int, seconds: float, warm_up_s: float) -> Sample:
@@ -66,15 +64,9 @@ def _networks(task: str) -> tuple[Codec, Classifier]:
 
 def _transmit(codec: Codec, classifier: Classifier, case: Case, image: Image, seed: int) -> tuple[Image | None, str]:
     """Everything that is done to one image between its bytes and the answer's."""
-    pixels = unpack_image(image, _MAX_PIXELS)
+    pixels = unpack_image(image, DEFAULT_MAX_PIXELS)
     height, width, _ = pixels.shape
     symbols = codec.constellation.modulate(codec.encode(pixels[None])[0].reshape(-1))
     received = AWGN().transmit(symbols, SNR_DB, noise_generator(seed))
     decoded = codec.decode(received[None], (width, height), np.array([noise_power(SNR_DB)]))[0]
-    return pack_image(decoded, case.returned), _classify(classifier, decoded).label
-
-
-@torch.inference_mode()
-def _classify(classifier: Classifier, pixels: NDArray[np.uint8]) -> Prediction:
-    images = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2).float().div_(255)
-    return top_k(classifier(images), classifier.class_names, 1)[0][0]
+    return pack_image(decoded, case.returned), predict(classifier, decoded, 1)[0].label

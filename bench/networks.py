@@ -10,15 +10,15 @@ from functools import cache
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from bench.cases import SNR_DB, squares
 from sdjscc.channels.awgn_torch import awgn
 from sdjscc.codecs import CodecRegistry
-from sdjscc.codecs.jscc.network import Architecture, Decoder, Encoder
+from sdjscc.codecs.jscc.codec import load_networks
 from sdjscc.codecs.jscc.quantizer import quantize
 from sdjscc.tasks import get_classifier
+from sdjscc.tasks.base import as_images
 from sdjscc.tasks.efficientnet import EfficientNetClassifier
 from sdjscc.tasks.resize import centre_square
 
@@ -85,7 +85,7 @@ def inputs(name: Stage, size: int) -> list[Tensor]:
 
 @cache
 def _inputs(size: int) -> dict[Stage, list[Tensor]]:
-    images = [torch.from_numpy(pixels.copy())[None].permute(0, 3, 1, 2).float() / 255 for pixels in squares(size)]
+    images = [as_images(pixels[None]) for pixels in squares(size)]
     encode, decode = stage("encode", Setting()), stage("decode", Setting())
     snr_db = torch.tensor([SNR_DB])
     with torch.no_grad():
@@ -106,13 +106,8 @@ def _network(name: Stage, folded: bool) -> nn.Module:
 @cache
 def _codec_networks() -> dict[str, nn.Module]:
     entry = CodecRegistry().find()
-    architecture = Architecture.model_validate(entry.card.architecture)
-    weights = {name: tensor.float() for name, tensor in load(entry.weights.read_bytes()).items()}
-    networks: dict[str, nn.Module] = {"encode": Encoder(architecture), "decode": Decoder(architecture)}
-    for name, prefix in (("encode", "encoder."), ("decode", "decoder.")):
-        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        networks[name].load_state_dict(own)
-    return networks
+    encoder, decoder = load_networks(entry.card, entry.weights.read_bytes())
+    return {"encode": encoder, "decode": decoder}
 
 
 class _UnfoldedClassifier(nn.Module):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
@@ -23,7 +22,7 @@ from sdjscc.cli.options import SnrList
 from sdjscc.client import Client, LinkError, Result
 from sdjscc.errors import SdjsccError
 from sdjscc.tasks import get_classifier
-from sdjscc.tasks.base import Classifier, Prediction, top_k
+from sdjscc.tasks.base import Prediction, predict
 
 _TASK = "imagenet"
 _SEED = 1
@@ -73,7 +72,8 @@ def _wait_for(client: Client) -> None:
 def _show(client: Client, snrs_db: tuple[float, ...], codec: str, save: Path) -> None:
     pictures = photographs()
     classifier = get_classifier(_TASK)
-    originals = {name: _classify(classifier, pixels) for name, pixels in pictures.items()}
+    # What the classifier makes of the originals, which only this side has.
+    originals = {name: predict(classifier, pixels, 1)[0] for name, pixels in pictures.items()}
     results: dict[tuple[str, float], Result] = {}
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
@@ -118,13 +118,6 @@ def _show(client: Client, snrs_db: tuple[float, ...], codec: str, save: Path) ->
     except (OSError, ValueError) as error:
         raise SdjsccError(f"{save} cannot be written ({error}); give another --save, such as demo.png") from error
     click.echo(f"wrote {save}")
-
-
-@torch.inference_mode()
-def _classify(classifier: Classifier, pixels: NDArray[np.uint8]) -> Prediction:
-    """What the classifier makes of the original, which only this side has."""
-    images = torch.from_numpy(pixels.copy())[None].permute(0, 3, 1, 2).float() / 255
-    return top_k(classifier(images), classifier.class_names, 1)[0][0]
 
 
 def _original_cell(pixels: NDArray[np.uint8], prediction: Prediction) -> Cell:

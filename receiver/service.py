@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import grpc
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sdjscc.channels import check_snr_db, get_constellation, noise_power
@@ -18,7 +17,7 @@ from sdjscc.data.images import check_size
 from sdjscc.errors import InvalidRequest, NotReady, UnknownName
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.workers import Work, Workers
-from sdjscc.tasks.base import Classifier, top_k
+from sdjscc.tasks.base import Classifier, predict
 from sdjscc.v1.receiver_pb2 import Label, ReceiveRequest, ReceiveResponse, Transmission
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer
 from sdjscc.wire.images import pack_image
@@ -108,7 +107,8 @@ class Receiver(ReceiverServiceServicer):
     def _answer(self, request: ReceiveRequest, received: _Received, pixels: NDArray[np.uint8]) -> ReceiveResponse:
         watch = received.watch
         with watch.stage("classify"):
-            labels = _classify(received.classifier, pixels, request.delivery.top_k or 1)
+            predictions = predict(received.classifier, pixels, request.delivery.top_k or 1)
+            labels = [Label(name=prediction.label, probability=prediction.probability) for prediction in predictions]
         with watch.stage("pack"):
             image = pack_image(pixels, request.delivery.image_format)
         return ReceiveResponse(
@@ -177,11 +177,3 @@ def _received_symbols(transmission: Transmission, codec: Codec, size: Size) -> N
             raise InvalidRequest(f"the symbols have shape {list(symbols.shape)}; bits of that shape take [{uses}]")
         return symbols
     raise InvalidRequest("the transmission is empty; set transmission.bits or transmission.symbols")
-
-
-@torch.inference_mode()
-def _classify(classifier: Classifier, pixels: NDArray[np.uint8], count: int) -> list[Label]:
-    images = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2).float().div_(255)
-    count = min(count, len(classifier.class_names))
-    predictions = top_k(classifier(images), classifier.class_names, count)[0]
-    return [Label(name=prediction.label, probability=prediction.probability) for prediction in predictions]

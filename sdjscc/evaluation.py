@@ -17,7 +17,7 @@ from sdjscc.channels import AWGN, noise_generator, noise_power
 from sdjscc.codecs import Codec
 from sdjscc.data.folder import LabelledImages
 from sdjscc.metrics import psnr_db
-from sdjscc.tasks.base import Classifier
+from sdjscc.tasks.base import Classifier, as_images
 
 __all__ = ["Point", "confidence_95", "evaluate"]
 
@@ -148,12 +148,12 @@ def _cross(
 
 @torch.inference_mode()
 def _predict(classifier: Classifier, pixels: NDArray[np.uint8], columns: list[int]) -> list[int]:
-    return classifier(_as_tensor(pixels))[:, columns].argmax(1).tolist()  # type: ignore[no-any-return]
+    return classifier(as_images(pixels))[:, columns].argmax(1).tolist()  # type: ignore[no-any-return]
 
 
 @torch.inference_mode()
 def _ssim(received: NDArray[np.uint8], original: NDArray[np.uint8]) -> list[float]:
-    pair = _as_tensor(received), _as_tensor(original)
+    pair = as_images(received), as_images(original)
     by_image = structural_similarity_index_measure(*pair, data_range=1.0, reduction="none")
     assert isinstance(by_image, torch.Tensor)
     return [float(value) for value in by_image]
@@ -162,7 +162,3 @@ def _ssim(received: NDArray[np.uint8], original: NDArray[np.uint8]) -> list[floa
 def _f1(predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> float:
     pair = torch.from_numpy(predicted), torch.from_numpy(labels)
     return float(multiclass_f1_score(*pair, num_classes=classes, average="macro"))
-
-
-def _as_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255)

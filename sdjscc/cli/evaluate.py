@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -47,6 +48,9 @@ def command(
     plot: Path | None,
 ) -> None:
     """Measure a codec over AWGN on a folder of labelled images: fidelity, and what the task makes of it."""
+    if plot is not None:
+        # Whether it can be drawn shows now, and not when all has been measured.
+        import_module("sdjscc.plots")
     images = scan(data)
     if limit is not None:
         images = images.shuffled(seed).take(np.arange(min(limit, len(images))))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import torch
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -17,6 +17,7 @@ from sdjscc.errors import InvalidRequest
 from sdjscc.semantics.gradients import map_gradients
 from sdjscc.semantics.weights import read_gradients, semantic_weights, shipped_gradients, write_gradients
 from sdjscc.tasks import get_classifier
+from sdjscc.tasks.base import as_images
 
 __all__ = ["command"]
 
@@ -64,7 +65,7 @@ def command(
 def _batches(images: LabelledImages, count: int) -> Iterator[Tensor]:
     for start in track(range(0, count, _BATCH), "gradients", console=Console(stderr=True)):
         indices = range(start, min(start + _BATCH, count))
-        yield torch.stack([torch.from_numpy(images.read(i).copy()).permute(2, 0, 1).float() / 255 for i in indices])
+        yield as_images(np.stack([images.read(i) for i in indices]))
 
 
 def _maps_with_half(weights: Tensor) -> int:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sdjscc.errors import InvalidRequest, UnknownName
 
-__all__ = ["Classifier", "Prediction", "top_k"]
+__all__ = ["Classifier", "Prediction", "as_images", "predict", "top_k"]
 
 
 class Classifier(nn.Module, ABC):
@@ -72,6 +75,18 @@ class Prediction:
     """Softmax of the logits, in [0, 1]."""
     index: int
     """Place of the class in ``class_names``."""
+
+
+def as_images(pixels: NDArray[np.uint8]) -> Tensor:
+    """RGB pixels, uint8 ``(n, h, w, 3)``, as images in [0, 1], float ``(n, 3, h, w)``."""
+    # torch does not share read-only memory, which decoded files are in.
+    return torch.from_numpy(np.require(pixels, requirements="W")).permute(0, 3, 1, 2).float().div_(255)
+
+
+@torch.inference_mode()
+def predict(classifier: Classifier, pixels: NDArray[np.uint8], k: int) -> list[Prediction]:
+    """The ``k`` most probable classes of one image, RGB pixels, uint8 ``(h, w, 3)``; as `top_k`."""
+    return top_k(classifier(as_images(pixels[None])), classifier.class_names, k)[0]
 
 
 def top_k(logits: Tensor, class_names: Sequence[str], k: int) -> list[list[Prediction]]:

@@ -52,7 +52,7 @@ def publish(run: Path, test: LabelledImages, folder: Path, *, data_name: str, ta
             **{k: v for k, v in record["config"].items() if k not in {"codec", "architecture", "steps"}},
         },
         measured_by=f"sdjscc evaluate --data <{data_name} test> --task {task} --codec {config.codec} "
-        f"--bpp {config.architecture.bpp:g} --snr 0,5,10,20 --seed {_SEED}",
+        f"--bpp {config.architecture.bpp:g} --snr {','.join(f'{snr_db:g}' for snr_db in _SNRS_DB)} --seed {_SEED}",
     )
     figures = tuple(
         Figure(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from sdjscc.channels.awgn_torch import awgn
 from sdjscc.codecs.jscc.quantizer import quantize
 from sdjscc.data.folder import LabelledImages
 from sdjscc.errors import InvalidRequest
-from sdjscc.tasks.base import Classifier
+from sdjscc.tasks.base import Classifier, as_images
 from sdjscc.training.config import TrainConfig
 from sdjscc.training.link import Link
 
@@ -33,9 +34,10 @@ def validate(
     count = min(len(images), config.validation_images)
     totals: defaultdict[str, float] = defaultdict(float)
     generator = torch.Generator(device).manual_seed(config.seed)
+    columns = [classifier.class_index(name) for name in images.class_names] if classifier is not None else []
     for start in range(0, count, _BATCH):
         indices = range(start, min(start + _BATCH, count))
-        batch = torch.stack([_centre_crop(images, i, config.crop) for i in indices])
+        batch = as_images(np.stack([_centre_crop(images, i, config.crop) for i in indices]))
         batch = batch.to(device, memory_format=torch.channels_last)
         bits = quantize(link.encoder(batch))
         for snr_db in config.validation_snr_db:
@@ -44,17 +46,15 @@ def validate(
             error = (reconstructed - batch).square().mean((1, 2, 3))
             totals[f"psnr_db@{snr_db:g}"] += float((-10 * error.log10()).sum())
             if classifier is not None:
-                columns = [classifier.class_index(name) for name in images.class_names]
                 labels = torch.from_numpy(images.labels[indices]).to(device)
                 right = classifier(reconstructed)[:, columns].argmax(1) == labels
                 totals[f"accuracy@{snr_db:g}"] += 100 * float(right.sum())
     return {name: total / count for name, total in totals.items()}
 
 
-def _centre_crop(images: LabelledImages, index: int, side: int) -> Tensor:
+def _centre_crop(images: LabelledImages, index: int, side: int) -> NDArray[np.uint8]:
     pixels = images.read(index)
     top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
     if top < 0 or left < 0:
         raise InvalidRequest(f"{images.paths[index]} is smaller than the crop of {side} pixels; set a smaller crop")
-    patch = pixels[top : top + side, left : left + side]
-    return torch.from_numpy(patch.copy()).permute(2, 0, 1).float() / 255
+    return pixels[top : top + side, left : left + side]

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from sdjscc.data.folder import scan
 from sdjscc.errors import InvalidRequest, MissingDependency, UnknownName
 from sdjscc.tasks import get_classifier, task_names
-from sdjscc.tasks.base import Classifier, top_k
+from sdjscc.tasks.base import Classifier, predict, top_k
 from sdjscc.tasks.efficientnet import LAYERS, load_lite0
 from sdjscc.tasks.imagenet import imagenet_classes
 from sdjscc.tasks.linear_head import LinearHeadClassifier
@@ -248,3 +248,11 @@ def test_a_damaged_head_is_refused(tmp_path: Path) -> None:
     weights.write_bytes(b"nothing of use")
     with pytest.raises(InvalidRequest, match="train-head"):
         LinearHeadClassifier(weights)
+
+
+def test_one_image_is_predicted_as_its_logits_say() -> None:
+    classifier = get_classifier("stl10")
+    pixels = skimage.data.cat()
+    pixels.setflags(write=False)
+    logits = classifier(torch.tensor(pixels)[None].permute(0, 3, 1, 2).float() / 255)
+    assert predict(classifier, pixels, 3) == top_k(logits, classifier.class_names, 3)[0]

@@ -14,7 +14,7 @@ from sdjscc.codecs.card import ModelCard
 from sdjscc.codecs.jscc.network import STRIDE, Architecture, Decoder, Encoder
 from sdjscc.codecs.jscc.quantizer import quantize
 
-__all__ = ["JsccCodec", "load_from_card"]
+__all__ = ["JsccCodec", "load_from_card", "load_networks"]
 
 
 class JsccCodec(Codec):
@@ -57,11 +57,17 @@ class JsccCodec(Codec):
         return np.ascontiguousarray(images.to(torch.uint8).permute(0, 2, 3, 1)[:, :height, :width].numpy())
 
 
-def load_from_card(card: ModelCard, weights: bytes) -> JsccCodec:
-    """The codec of a card and the bytes of its safetensors file."""
+def load_networks(card: ModelCard, weights: bytes) -> tuple[Encoder, Decoder]:
+    """The networks of a card, float32, with the weights of its safetensors file."""
     architecture = Architecture.model_validate(card.architecture)
     encoder, decoder = Encoder(architecture), Decoder(architecture)
     tensors = {name: tensor.float() for name, tensor in load(weights).items()}
     for prefix, network in (("encoder.", encoder), ("decoder.", decoder)):
         network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-    return JsccCodec(card.codec, encoder, decoder, architecture.latent_channels, card.weights_sha256)
+    return encoder, decoder
+
+
+def load_from_card(card: ModelCard, weights: bytes) -> JsccCodec:
+    """The codec of a card and the bytes of its safetensors file."""
+    latent_channels = Architecture.model_validate(card.architecture).latent_channels
+    return JsccCodec(card.codec, *load_networks(card, weights), latent_channels, card.weights_sha256)
