@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,12 @@ class Point:
     ssim_ci95: float
     channel_uses_per_pixel: float
     """Complex symbols a pixel, those of padding included."""
+    right: NDArray[np.bool_] = field(repr=False, compare=False)
+    """Whether each image was classified right, ``(n,)`` in their order: paired comparisons of codecs need it."""
+
+    def figures(self) -> dict[str, Any]:
+        """All but `right`, as numbers and strings."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "right"}
 
 
 def evaluate(
@@ -108,6 +115,7 @@ def _point(codec: Codec, snr_db: float, tally: _Tally, labels: NDArray[np.int64]
         ssim=ssim,
         ssim_ci95=ssim_ci95,
         channel_uses_per_pixel=tally.channel_uses / tally.pixels,
+        right=predicted == labels,
     )
 
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "semantic-weights": ("sdjscc.cli.semantic_weights", "Compute and show the semantic weights (GSW) of a task."),
     "train": ("sdjscc.cli.train", "Train a codec."),
     "train-head": ("sdjscc.cli.train_head", "Train the STL-10 classifier's head."),
+    "study": ("sdjscc.cli.study", "Run the experiments: tables and plots."),
     "publish": ("sdjscc.cli.publish", "Make weights and a model card of a training run."),
 }
 

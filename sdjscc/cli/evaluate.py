@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -51,16 +49,14 @@ def command(
     if plot is not None:
         # Whether it can be drawn shows now, and not when all has been measured.
         import_module("sdjscc.plots")
-    images = scan(data)
-    if limit is not None:
-        images = images.shuffled(seed).take(np.arange(min(limit, len(images))))
+    images = scan(data).sample(limit, seed)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("images", total=len(images))
         advance = partial(progress.advance, bar)
         points = evaluate(CodecRegistry().load(codec, bpp), get_classifier(task), images, snrs_db, seed, advance)
     if as_json:
         for point in points:
-            click.echo(json.dumps(asdict(point)))
+            click.echo(json.dumps(point.figures()))
     else:
         _print_table(points)
     if plot is not None:

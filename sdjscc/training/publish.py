@@ -24,8 +24,11 @@ _SNRS_DB = (0.0, 5.0, 10.0, 20.0)
 _SEED = 0
 
 
-def publish(run: Path, test: LabelledImages, folder: Path, *, data_name: str, task: str) -> ModelCard:
-    """Write ``folder/<codec>-<bpp>bpp.safetensors`` (float16) and its card, measured on ``test`` as it will be loaded.
+def publish(
+    run: Path, test: LabelledImages, folder: Path, *, data_name: str, task: str, limit: int | None = None
+) -> ModelCard:
+    """Write ``folder/<codec>-<bpp>bpp.safetensors`` (float16) and its card, measured as it will be loaded on ``test``,
+    on at most ``limit`` of its images.
 
     Raises `InvalidRequest` where ``run`` holds no finished validation.
     """
@@ -44,16 +47,18 @@ def publish(run: Path, test: LabelledImages, folder: Path, *, data_name: str, ta
         parameters=sum(tensor.numel() for tensor in tensors.values()),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         training={
-            "data": f"{data_name} train",
-            "images": record["training_images"],
+            "data": ", ".join(record["training_images"]),
+            "images": sum(record["training_images"].values()),
             "steps": record["step"],
             "seconds": record["seconds"],
             "software": {"torch": version("torch"), "accelerate": version("accelerate")},
             **{k: v for k, v in record["config"].items() if k not in {"codec", "architecture", "steps"}},
         },
         measured_by=f"sdjscc evaluate --data <{data_name} test> --task {task} --codec {config.codec} "
-        f"--bpp {config.architecture.bpp:g} --snr {','.join(f'{snr_db:g}' for snr_db in _SNRS_DB)} --seed {_SEED}",
+        f"--bpp {config.architecture.bpp:g} --snr {','.join(f'{snr_db:g}' for snr_db in _SNRS_DB)} --seed {_SEED}"
+        + (f" --limit {limit}" if limit else ""),
     )
+    codec = load_from_card(card, weights)
     figures = tuple(
         Figure(
             data=f"{data_name} test",
@@ -67,7 +72,7 @@ def publish(run: Path, test: LabelledImages, folder: Path, *, data_name: str, ta
             f1=round(point.f1, 4),
             task=task,
         )
-        for point in evaluate(load_from_card(card, weights), get_classifier(task), test, _SNRS_DB, _SEED)
+        for point in evaluate(codec, get_classifier(task), test.sample(limit, _SEED), _SNRS_DB, _SEED)
     )
     card = card.model_copy(update={"figures": figures})
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from sdjscc.data.folder import LabelledImages
+from sdjscc.data.folder import LabelledImages, join
 from sdjscc.errors import InvalidRequest
 from sdjscc.tasks import get_classifier
 from sdjscc.training.batches import Stream, step_rng, training_batches
@@ -62,6 +62,7 @@ class Trainer:
     Args:
         config: the run.
         images: training images; the validation split is taken from them.
+        more: further training images; none of them is held out, and their classes need not be the task's.
         folder: where the run lives. One that holds a run of another configuration is refused.
         device: "auto" takes an accelerator where there is one; "cpu" does not.
     """
@@ -72,6 +73,7 @@ class Trainer:
         images: LabelledImages,
         folder: Path,
         *,
+        more: Sequence[LabelledImages] = (),
         device: str = "auto",
     ) -> None:
         self.config, self.folder = config, folder
@@ -80,7 +82,8 @@ class Trainer:
         self.accelerator = Accelerator(
             mixed_precision=config.precision, cpu=device == "cpu", log_with="tensorboard", project_dir=folder
         )
-        self.training_images, validation_images = images.split(config.validation_fraction, config.seed)
+        training_images, validation_images = images.split(config.validation_fraction, config.seed)
+        self.training_images = join([training_images, *more])
         self.validation_images = validation_images.shuffled(config.seed)
 
         torch.manual_seed(config.seed)
@@ -207,7 +210,7 @@ class Trainer:
         fresh.replace(self.folder / "best.safetensors")
         run = {
             "config": self.config.model_dump(mode="json"),
-            "training_images": len(self.training_images),
+            "training_images": self.training_images.count_by_folder(),
             "step": self.status.step,
             "seconds": round(self.status.seconds),
             "validation": self.status.validation,

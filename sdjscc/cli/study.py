@@ -1,0 +1,43 @@
+"""``sdjscc study``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sdjscc.errors import InvalidRequest
+from sdjscc.study.catalogue import PARTS
+from sdjscc.study.measure import measure
+from sdjscc.study.results import Results
+
+__all__ = ["command"]
+
+_LIST = "\n".join(f"  {part.name:9} {part.summary}" for part in PARTS)
+
+
+@click.command(
+    "study",
+    help=f"Run the experiment PART, or `all`.\n\n\b\n{_LIST}\n\nWhat was measured is kept, and not measured again.",
+)
+@click.argument("part", type=click.Choice([*(part.name for part in PARTS), "all"]))
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the data sets: stl10/test/<class>/<image>, imagewoof160/val/...",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of results.json, tables and plots.")
+@click.option("--limit", type=click.IntRange(2), help="Use so many images of each data set, chosen by the seed.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31))
+@click.option("--redraw", is_flag=True, help="Only write tables and plots again, from results.json.")
+def command(part: str, data: Path | None, out: Path, limit: int | None, seed: int, redraw: bool) -> None:
+    if data is None and not redraw:
+        raise InvalidRequest("there is no data to measure on; give --data, or --redraw for what was measured before")
+    results = Results(out / "results.json")
+    for chosen in PARTS:
+        if part not in (chosen.name, "all"):
+            continue
+        if data is not None and not redraw:
+            measure(chosen.cells, results, data, limit, seed)
+        chosen.write(results, out)
+        click.echo(f"wrote {out / chosen.name}.md")

@@ -1,0 +1,34 @@
+"""What an experiment is to the command: the cells it needs, and the tables and plots made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from sdjscc.study.datasets import Dataset
+from sdjscc.study.results import Cell, Results
+
+__all__ = ["Part", "grid"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One experiment."""
+
+    name: str
+    summary: str
+    cells: tuple[Cell, ...]
+    write: Callable[[Results, Path], None]
+    """Writes ``<name>.md`` and plots into a folder, from results alone."""
+
+
+def grid(
+    schemes: Iterable[str], rates: Iterable[float], snrs_db: Iterable[float], dataset: Dataset
+) -> tuple[Cell, ...]:
+    """Every scheme at every rate in bpp and every SNR in dB, on one data set's test images."""
+    return tuple(
+        Cell(scheme=scheme, bpp=bpp, snr_db=snr_db, data=dataset.test, task=dataset.task)
+        for scheme, bpp, snr_db in product(schemes, rates, snrs_db)
+    )

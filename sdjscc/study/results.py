@@ -1,0 +1,133 @@
+"""What was measured, in one JSON file with all that is needed to repeat it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sdjscc.errors import InvalidRequest
+from sdjscc.evaluation import Point, confidence_95
+
+__all__ = ["Cell", "Conditions", "Record", "Results", "software"]
+
+
+class Cell(BaseModel):
+    """One point of an experiment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scheme: str
+    """Name of the codec."""
+    bpp: float
+    snr_db: float
+    data: str
+    """Folder of the test images below that of all data."""
+    task: str
+
+
+class Conditions(BaseModel):
+    """What else decides a result: with these the same, a cell need not be measured again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    weights_sha256: str
+    images_sha256: str
+    """Of the images' paths and sizes in bytes, in their order."""
+    n: int
+    seed: int
+
+
+class Record(BaseModel):
+    """One measured cell."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cell: Cell
+    conditions: Conditions
+    figures: dict[str, Any]
+    """Those of `sdjscc.evaluation.Point`."""
+    right: str
+    """Which images were classified right: bits, the first image's the highest of the first byte, in base64."""
+    software: dict[str, str]
+
+    @classmethod
+    def of(cls, cell: Cell, conditions: Conditions, point: Point) -> Record:
+        right = base64.b64encode(np.packbits(point.right).tobytes()).decode()
+        return cls(cell=cell, conditions=conditions, figures=point.figures(), right=right, software=software())
+
+    @property
+    def point(self) -> Point:
+        return Point(**self.figures, right=self.outcomes)
+
+    @property
+    def outcomes(self) -> NDArray[np.bool_]:
+        """Whether each image was classified right, ``(n,)``."""
+        packed = np.frombuffer(base64.b64decode(self.right), np.uint8)
+        return np.unpackbits(packed, count=self.conditions.n).astype(bool)
+
+    def gain_over(self, other: Record) -> tuple[float, float]:
+        """Difference of the accuracies, 0 to 1, and half its 95 % interval.
+
+        The same images crossed the same noise, so the interval is that of the mean of each image's difference: much
+        narrower than two separate intervals let expect. Raises `InvalidRequest` where the images differ.
+        """
+        if (self.conditions.images_sha256, self.conditions.seed) != (
+            other.conditions.images_sha256,
+            other.conditions.seed,
+        ):
+            raise InvalidRequest(f"{self.cell.scheme} and {other.cell.scheme} were measured on different images")
+        return confidence_95(self.outcomes.astype(float) - other.outcomes.astype(float))
+
+
+class Results:
+    """The records of one file, which each new one is written to at once."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._records: dict[Cell, Record] = {}
+        if file.is_file():
+            try:
+                self._records = {r.cell: r for r in map(Record.model_validate, json.loads(file.read_text()))}
+            except (ValueError, ValidationError) as error:
+                raise InvalidRequest(f"{file} is not a file of results; move it away or give another --out") from error
+
+    def __getitem__(self, cell: Cell) -> Record:
+        """The record of a cell. Raises `InvalidRequest` where it was not measured."""
+        try:
+            return self._records[cell]
+        except KeyError:
+            raise InvalidRequest(
+                f"{self.file} has no result of {cell.scheme} at {cell.bpp:g} bpp and {cell.snr_db:g} dB"
+            ) from None
+
+    def has(self, cell: Cell, conditions: Conditions) -> bool:
+        """Whether the cell was measured under just these conditions."""
+        record = self._records.get(cell)
+        return record is not None and record.conditions == conditions
+
+    def add(self, record: Record) -> None:
+        """Keep a record, in place of an older one of its cell. A process killed at any moment leaves a whole file."""
+        self._records[record.cell] = record
+        ordered = sorted(self._records.values(), key=lambda r: tuple(r.cell.model_dump().values()))
+        lines = ",\n".join(record.model_dump_json() for record in ordered)
+        fresh = self.file.with_suffix(".new")
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(f"[\n{lines}\n]\n")
+            fresh.replace(self.file)
+        except OSError as error:
+            raise InvalidRequest(f"{self.file} cannot be written ({error.strerror}); give another --out") from error
+
+
+def software() -> dict[str, str]:
+    """Versions that results may depend on."""
+    packages = ("torch", "numpy", "pillow", "torchmetrics")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
