@@ -18,6 +18,7 @@ _COMMANDS = {
     "codecs": ("sdjscc.cli.codecs", "List what is installed, with measured figures."),
     "evaluate": ("sdjscc.cli.evaluate", "Measure a codec on a folder of labelled images."),
     "semantic-weights": ("sdjscc.cli.semantic_weights", "Compute and show the semantic weights (GSW) of a task."),
+    "semantic-agreement": ("sdjscc.cli.semantic_agreement", "How well the semantic loss ranks damage to a task."),
     "train": ("sdjscc.cli.train", "Train a codec."),
     "train-head": ("sdjscc.cli.train_head", "Train the STL-10 classifier's head."),
     "study": ("sdjscc.cli.study", "Run the experiments: tables and plots."),
