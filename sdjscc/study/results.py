@@ -113,6 +113,14 @@ class Results:
         record = self._records.get(cell)
         return record is not None and record.conditions == conditions
 
+    def points_of(self, weights_sha256: str, task: str) -> list[Point]:
+        """What was measured of these weights for a task. Raises `InvalidRequest` where that is nothing."""
+        records = self._records.values()
+        found = [r for r in records if r.conditions.weights_sha256 == weights_sha256 and r.cell.task == task]
+        if not found:
+            raise InvalidRequest(f"{self.file} has no results of these weights; measure them with: sdjscc study")
+        return [record.point for record in sorted(found, key=lambda r: r.cell.snr_db)]
+
     def add(self, record: Record) -> None:
         """Keep a record, in place of an older one of its cell. A process killed at any moment leaves a whole file."""
         self._records[record.cell] = record

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save
 
+from sdjscc.codecs import Codec
 from sdjscc.codecs.card import Figure, ModelCard
 from sdjscc.codecs.jscc.codec import load_from_card
-from sdjscc.data.folder import LabelledImages
 from sdjscc.errors import InvalidRequest
-from sdjscc.evaluation import evaluate
-from sdjscc.tasks import get_classifier
+from sdjscc.evaluation import Point
 from sdjscc.training.config import TrainConfig
 
 __all__ = ["publish"]
 
-_SNRS_DB = (0.0, 5.0, 10.0, 20.0)
-_SEED = 0
-
 
 def publish(
-    run: Path, test: LabelledImages, folder: Path, *, data_name: str, task: str, limit: int | None = None
+    run: Path, folder: Path, measure: Callable[[Codec], Iterable[Point]], *, data_name: str, task: str, measured_by: str
 ) -> ModelCard:
-    """Write ``folder/<codec>-<bpp>bpp.safetensors`` (float16) and its card, measured as it will be loaded on ``test``,
-    on at most ``limit`` of its images.
+    """Write ``folder/<codec>-<bpp>bpp.safetensors`` (float16) and its card.
 
-    Raises `InvalidRequest` where ``run`` holds no finished validation.
+    Args:
+        run: folder of a training run; raises `InvalidRequest` where it holds no finished validation.
+        folder: of the weights.
+        measure: called with the codec as it will be loaded; its points become the card's figures.
+        data_name: of the images that were measured on, such as "STL-10 test".
+        task: whose accuracy the points state.
+        measured_by: the command that makes the figures.
     """
     if not (run / "run.json").is_file():
         raise InvalidRequest(f"{run} holds no validated training run; train one there first: sdjscc train")
@@ -54,28 +56,26 @@ def publish(
             "software": {"torch": version("torch"), "accelerate": version("accelerate")},
             **{k: v for k, v in record["config"].items() if k not in {"codec", "architecture", "steps"}},
         },
-        measured_by=f"sdjscc evaluate --data <{data_name} test> --task {task} --codec {config.codec} "
-        f"--bpp {config.architecture.bpp:g} --snr {','.join(f'{snr_db:g}' for snr_db in _SNRS_DB)} --seed {_SEED}"
-        + (f" --limit {limit}" if limit else ""),
+        measured_by=measured_by,
     )
-    codec = load_from_card(card, weights)
-    figures = tuple(
-        Figure(
-            data=f"{data_name} test",
-            n=point.n,
-            snr_db=point.snr_db,
-            psnr_db=round(point.psnr_db, 3),
-            psnr_db_ci95=round(point.psnr_db_ci95, 3),
-            ssim=round(point.ssim, 4),
-            accuracy=round(point.accuracy, 4),
-            accuracy_ci95=round(point.accuracy_ci95, 4),
-            f1=round(point.f1, 4),
-            task=task,
-        )
-        for point in evaluate(codec, get_classifier(task), test.sample(limit, _SEED), _SNRS_DB, _SEED)
-    )
-    card = card.model_copy(update={"figures": figures})
+    points = measure(load_from_card(card, weights))
+    card = card.model_copy(update={"figures": tuple(_figure(point, data_name, task) for point in points)})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{card.stem}.safetensors").write_bytes(weights)
     (folder / f"{card.stem}.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
     return card
+
+
+def _figure(point: Point, data_name: str, task: str) -> Figure:
+    return Figure(
+        data=data_name,
+        n=point.n,
+        snr_db=point.snr_db,
+        psnr_db=round(point.psnr_db, 3),
+        psnr_db_ci95=round(point.psnr_db_ci95, 3),
+        ssim=round(point.ssim, 4),
+        accuracy=round(point.accuracy, 4),
+        accuracy_ci95=round(point.accuracy_ci95, 4),
+        f1=round(point.f1, 4),
+        task=task,
+    )
