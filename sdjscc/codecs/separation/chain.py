@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,33 +12,12 @@ from PIL import Image as PillowImage
 from sdjscc.channels.belief_propagation import BeliefPropagation
 from sdjscc.channels.ldpc import get_ldpc_code
 from sdjscc.channels.qam import QAM16, SquareQAM
-from sdjscc.codecs.base import Codec, Size
+from sdjscc.codecs.base import Codec, Outcome, Reception, Size
 from sdjscc.codecs.separation.frame import frame, frame_words, unframe
 from sdjscc.codecs.separation.source import Image, SourceCoder
 from sdjscc.errors import InvalidRequest, Undecodable
 
-__all__ = ["Outcome", "Reception", "SeparationCodec"]
-
-
-class Outcome(Enum):
-    """What became of a transmission."""
-
-    RECEIVED = "received"
-    DAMAGED = "damaged"
-    """No whole file came through, or one that the source coder cannot decode."""
-    NOTHING_SENT = "nothing sent"
-    """Not even the lowest quality had fitted the budget, and an empty frame came through."""
-
-
-@dataclass(frozen=True)
-class Reception:
-    """One image at the receiver."""
-
-    image: Image
-    """The image, or the stand-in where the outcome is not `Outcome.RECEIVED`."""
-    outcome: Outcome
-    failed_words: int
-    """Code words that fulfil their parity checks not even after the last iteration."""
+__all__ = ["SeparationCodec"]
 
 
 class SeparationCodec(Codec):
@@ -130,7 +107,6 @@ class SeparationCodec(Codec):
         return np.array(images, np.uint8).reshape(len(images), height, width, 3)
 
     def receive(self, symbols: NDArray[np.complex64], size: Size, noise_power: NDArray[np.float64]) -> list[Reception]:
-        """`decode`, with what became of each transmission; same arguments."""
         words, n = self.bit_shape(size)
         llrs = self.constellation.llrs(symbols, noise_power)[:, : words * n]
         decoded = self._decoder.decode(llrs.reshape(-1, n))
