@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
+
+import numpy as np
 
 from sdjscc.codecs.base import Codec
 from sdjscc.codecs.card import ModelCard, read_card
@@ -68,11 +71,16 @@ class CodecRegistry:
         self._lock = Lock()
 
     @classmethod
-    def with_all_loaded(cls) -> CodecRegistry:
-        """For services: what cannot be loaded shows when they start, and no request waits for weights."""
+    def with_all_loaded(cls, *, receiving: bool = False) -> CodecRegistry:
+        """For services: what cannot be loaded shows when they start, and no request waits for weights.
+
+        With ``receiving`` each has decoded once, too: the separation chains load their channel decoder only then.
+        """
         registry = cls()
         for entry in registry.entries:
-            registry.load(entry.name, entry.bpp)
+            codec = registry.load(entry.name, entry.bpp)
+            if receiving:
+                _decode_once(codec)
         return registry
 
     def names(self) -> list[str]:
@@ -107,6 +115,12 @@ class CodecRegistry:
             if (entry.name, entry.bpp) not in self._loaded:
                 self._loaded[entry.name, entry.bpp] = _load(entry)
             return self._loaded[entry.name, entry.bpp]
+
+
+def _decode_once(codec: Codec) -> None:
+    size = 16, 16
+    symbols = codec.constellation.modulate(np.zeros(math.prod(codec.bit_shape(size)), np.uint8))
+    codec.decode(symbols[None], size, np.zeros(1))
 
 
 def _with_weights(card: ModelCard, weights: Path) -> Installed:

@@ -47,6 +47,12 @@ def test_every_name_and_rate_is_a_codec_of_that_name_and_rate() -> None:
         assert f"{entry.name}@{entry.bpp:g}" in registry.names()
 
 
+def test_only_who_receives_loads_sionna() -> None:
+    code = "import sys; from sdjscc.codecs import CodecRegistry as R; R.with_all_loaded({}); assert {}"
+    for receiving, loaded in (("", "'sionna' not in sys.modules"), ("receiving=True", "'sionna' in sys.modules")):
+        subprocess.run([sys.executable, "-c", code.format(receiving, loaded)], check=True, timeout=60)
+
+
 def test_learned_codecs_come_first_and_the_default_is_one() -> None:
     registry = CodecRegistry()
     assert registry.entries[0].card is not None

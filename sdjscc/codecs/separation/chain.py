@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class SeparationCodec(Codec):
         self.source, self.bpp, self.constellation = source, bpp, constellation
         self.name = name or f"{source.name}+ldpc-{rate}+{constellation.name}"
         self.code = get_ldpc_code(rate)
-        self._decoder = BeliefPropagation(self.code, iterations)
+        self._iterations = iterations
         self._stand_in, self._use_damaged = stand_in, use_damaged
 
     def budget_bytes(self, size: Size) -> int:
@@ -113,6 +114,11 @@ class SeparationCodec(Codec):
         frames = decoded.information.reshape(len(symbols), words * self.code.k)
         failed = words - decoded.satisfied.reshape(len(symbols), words).sum(axis=1)
         return [self._open(bits, int(count), size) for bits, count in zip(frames, failed, strict=True)]
+
+    @cached_property
+    def _decoder(self) -> BeliefPropagation:
+        # Not before the first reception: who only sends need not wait for the import of Sionna, nor hold it.
+        return BeliefPropagation(self.code, self._iterations)
 
     def _open(self, bits: NDArray[np.uint8], failed_words: int, size: Size) -> Reception:
         outcome = Outcome.DAMAGED
