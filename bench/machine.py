@@ -18,8 +18,8 @@ _PACKAGES = ("torch", "numpy", "grpcio", "protobuf", "pillow")
 
 def describe() -> dict[str, object]:
     """`describe_without_codec` and the weights, ready for JSON."""
-    card = CodecRegistry().find().card
-    return describe_without_codec() | {"codec": f"{card.codec}@{card.bpp:g}", "weights_sha256": card.weights_sha256}
+    entry = CodecRegistry().find()
+    return describe_without_codec() | {"codec": f"{entry.name}@{entry.bpp:g}", "weights_sha256": entry.weights_sha256}
 
 
 def describe_without_codec(*packages: str) -> dict[str, object]:

@@ -106,6 +106,8 @@ def _network(name: Stage, folded: bool) -> nn.Module:
 @cache
 def _codec_networks() -> dict[str, nn.Module]:
     entry = CodecRegistry().find()
+    assert entry.card is not None
+    assert entry.weights is not None
     encoder, decoder = load_networks(entry.card, entry.weights.read_bytes())
     return {"encode": encoder, "decode": decoder}
 

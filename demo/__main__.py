@@ -93,7 +93,7 @@ def _show(client: Client, snrs_db: tuple[float, ...], codec: str, save: Path) ->
             name if first else "",
             originals[name].label if first else "",
             f"{snr_db:g}",
-            f"{result.labels[0].name}, {100 * result.labels[0].probability:.0f} %",
+            _received_as(result),
             f"{result.psnr_db:.2f}",
             str(result.bits),
             f"{result.round_trip_ms:.0f}",
@@ -125,10 +125,17 @@ def _original_cell(pixels: NDArray[np.uint8], prediction: Prediction) -> Cell:
     return Cell(pixels, prediction.label, f"{width}x{height}, {100 * prediction.probability:.0f} %")
 
 
+def _received_as(result: Result) -> str:
+    label = result.labels[0]
+    return f"{label.name}, {100 * label.probability:.0f} %" if result.outcome == "received" else f"({result.outcome})"
+
+
 def _received_cell(result: Result, original: Prediction) -> Cell:
     label = result.labels[0]
     assert result.image is not None
     assert result.psnr_db is not None
+    if result.outcome != "received":
+        return Cell(result.image, result.outcome, f"PSNR {result.psnr_db:.1f} dB", right=False)
     note = f"{100 * label.probability:.0f} %, PSNR {result.psnr_db:.1f} dB"
     return Cell(result.image, label.name, note, right=label.name == original.label)
 

@@ -29,7 +29,7 @@ def main() -> None:
             raise SdjsccError(f"there is no task {settings.task!r}; set --task to one of: {', '.join(task_names())}")
         one_core_per_thread()
         workers = Workers(settings.threads, settings.queue, one_core_per_thread)
-        codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded)
+        codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded, receiving=True)
         tasks = {name: await asyncio.to_thread(get_classifier, name) for name in task_names()}
 
         def register(server: grpc.aio.Server) -> None:

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdjscc.channels import check_snr_db, get_constellation, noise_power
-from sdjscc.codecs import Codec, CodecRegistry, Size
+from sdjscc.codecs import Codec, CodecRegistry, Outcome, Reception, Size
 from sdjscc.data.images import check_size
 from sdjscc.errors import InvalidRequest, NotReady, UnknownName
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.workers import Work, Workers
 from sdjscc.tasks.base import Classifier, predict
+from sdjscc.v1 import receiver_pb2
 from sdjscc.v1.receiver_pb2 import Label, ReceiveRequest, ReceiveResponse, Transmission
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer
 from sdjscc.wire.images import pack_image
@@ -30,6 +31,12 @@ __all__ = ["Receiver"]
 # once for all. For larger ones it gains nothing, and the first would wait for the last.
 _SMALL_PIXELS = 256 * 256
 _TOGETHER = 4
+
+_OUTCOMES = {
+    Outcome.RECEIVED: receiver_pb2.OUTCOME_RECEIVED,
+    Outcome.DAMAGED: receiver_pb2.OUTCOME_DAMAGED,
+    Outcome.NOTHING_SENT: receiver_pb2.OUTCOME_NOTHING_SENT,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +93,10 @@ class Receiver(ReceiverServiceServicer):
             else:
                 alike[received.codec, received.size].append((place, received))
         for members in alike.values():
-            images = _decode([received for _, received in members])
-            for (place, received), pixels in zip(members, images, strict=True):
+            receptions = _decode([received for _, received in members])
+            for (place, received), reception in zip(members, receptions, strict=True):
                 try:
-                    outcomes[place] = self._answer(requests[place], received, pixels)
+                    outcomes[place] = self._answer(requests[place], received, reception)
                 except Exception as error:
                     outcomes[place] = error
         return [outcomes[place] for place in range(len(requests))]
@@ -104,8 +111,8 @@ class Receiver(ReceiverServiceServicer):
             noise = sum(noise_power(check_snr_db(crossed.snr_db)) for crossed in request.conditions)
         return _Received(codec, size, symbols, noise, classifier, watch)
 
-    def _answer(self, request: ReceiveRequest, received: _Received, pixels: NDArray[np.uint8]) -> ReceiveResponse:
-        watch = received.watch
+    def _answer(self, request: ReceiveRequest, received: _Received, reception: Reception) -> ReceiveResponse:
+        watch, pixels = received.watch, reception.image
         with watch.stage("classify"):
             predictions = predict(received.classifier, pixels, request.delivery.top_k or 1)
             labels = [Label(name=prediction.label, probability=prediction.probability) for prediction in predictions]
@@ -117,6 +124,7 @@ class Receiver(ReceiverServiceServicer):
             task=received.classifier.name,
             conditions=request.conditions,
             timings=watch.timings,
+            outcome=_OUTCOMES[reception.outcome],
         )
 
     def _codec(self, transmission: Transmission) -> Codec:
@@ -145,15 +153,15 @@ class Receiver(ReceiverServiceServicer):
             raise UnknownName(f"there is no task {name!r} here; ask for one of: {', '.join(self._tasks)}") from None
 
 
-def _decode(alike: Sequence[_Received]) -> NDArray[np.uint8]:
-    """Images of one codec and size, uint8 ``(n, h, w, 3)``; each is told the time that all took."""
+def _decode(alike: Sequence[_Received]) -> list[Reception]:
+    """What was received by one codec, of images of one size; each is told the time that all took."""
     begin = time.perf_counter()
     symbols = np.stack([received.symbols for received in alike])
     noise = np.array([received.noise_power for received in alike])
-    images = alike[0].codec.decode(symbols, alike[0].size, noise)
+    receptions = alike[0].codec.receive(symbols, alike[0].size, noise)
     for received in alike:
         received.watch.add("decode", 1e3 * (time.perf_counter() - begin))
-    return images
+    return receptions
 
 
 def _received_symbols(transmission: Transmission, codec: Codec, size: Size) -> NDArray[np.complex64]:

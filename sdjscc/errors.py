@@ -26,7 +26,8 @@ class NotReady(SdjsccError):
 
 
 class MissingDependency(SdjsccError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that brings it (gRPC:
+    FAILED_PRECONDITION)."""
 
 
 class Undecodable(SdjsccError, ValueError):

@@ -77,6 +77,7 @@ def test_channel_has_no_networks() -> None:
     instructions = "\n".join(line for lines in stages("channel").values() for line in lines)
     assert "torch" not in instructions.lower()
     assert "codec" not in instructions
+    assert "baselines" not in instructions
 
 
 def test_images_with_torch_share_their_layers() -> None:

@@ -96,10 +96,9 @@ class Transmitter(TransmitterServiceServicer):
     async def ListCodecs(
         self, request: transmitter_pb2.ListCodecsRequest, context: grpc.aio.ServicerContext
     ) -> transmitter_pb2.ListCodecsResponse:
-        cards = [entry.card for entry in self._codecs.entries]
         codecs = [
-            transmitter_pb2.CodecInfo(name=card.codec, bpp=card.bpp, weights_sha256=card.weights_sha256)
-            for card in cards
+            transmitter_pb2.CodecInfo(name=entry.name, bpp=entry.bpp, weights_sha256=entry.weights_sha256)
+            for entry in self._codecs.entries
         ]
         return transmitter_pb2.ListCodecsResponse(codecs=codecs, default_codec=self._default_codec)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
 
 import click
@@ -14,27 +15,35 @@ __all__ = ["command"]
 
 
 @click.command("codecs")
-@click.option("--json", "as_json", is_flag=True, help="Print the model cards, one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, model cards in full.")
 def command(as_json: bool) -> None:
-    """List installed codecs and rates, with the figures of their model cards."""
-    cards = [entry.card for entry in CodecRegistry().entries]
+    """List installed codecs and rates: learned ones with the figures of their model cards, then the separation
+    baselines, where the extra `baselines` is installed."""
+    entries = CodecRegistry().entries
     if as_json:
-        for card in cards:
-            click.echo(card.model_dump_json())
+        for entry in entries:
+            card = entry.card.model_dump(mode="json") if entry.card else {}
+            click.echo(json.dumps({"codec": entry.name, "bpp": entry.bpp, "description": entry.description, **card}))
         return
     console = Console()
-    for card in cards:
-        _print_card(card, console)
+    for (name, description, card), alike in groupby(entries, key=lambda e: (e.name, e.description, e.card)):
+        rates = ", ".join(f"{entry.bpp:g}" for entry in alike)
+        trained = f", {_trained(card)}" if card else ""
+        console.print(f"[bold]{name}[/bold] at {rates} bpp: {description}{trained}", highlight=False)
+        if card is not None:
+            _print_figures(card, console)
 
 
-def _print_card(card: ModelCard, console: Console) -> None:
+def _trained(card: ModelCard) -> str:
     training = card.training
     low, high = training["snr_db"]
-    console.print(
-        f"[bold]{card.codec}[/bold] at {card.bpp:g} bpp: {card.parameters / 1e6:.2f} M parameters, trained on "
-        f"{training['images']} images of {training['data']} for {training['steps']} steps at {low:g} to {high:g} dB",
-        highlight=False,
+    return (
+        f"trained on {training['images']} images of {training['data']} for {training['steps']} steps at {low:g} to "
+        f"{high:g} dB"
     )
+
+
+def _print_figures(card: ModelCard, console: Console) -> None:
     for (data, n, task), figures in groupby(card.figures, key=lambda figure: (figure.data, figure.n, figure.task)):
         table = Table("SNR dB", "PSNR dB", "SSIM", "accuracy", "F1", title=f"{data}, {n} images, task {task}")
         for figure in figures:

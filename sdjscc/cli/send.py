@@ -39,7 +39,11 @@ class _Sent:
 @click.command("send")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--server", default=DEFAULT_SERVER, envvar="SDJSCC_SERVER", show_default=True, help="The transmitter.")
-@click.option("--codec", default="", help="Codec; the transmitter's default where it is left out.")
+@click.option(
+    "--codec",
+    default="",
+    help="Codec, as `sdjscc codecs` lists them, such as webp+ldpc; left out, the transmitter's default.",
+)
 @click.option("--bpp", default=0.0, type=float, help="Rate in bits per pixel; left out, the codec's default.")
 @click.option("--snr", "snr_db", type=float, help="SNR in dB; what the channel is set to where it is left out.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="Seed of the noise, the same for every image.")
@@ -63,7 +67,9 @@ def command(
 ) -> None:
     """Send images, and all images in folders, over a running link.
 
-    Prints what each became at the receiver. Exits with status 1 when any image failed.
+    Prints what each became at the receiver. A separation codec below its cliff has no image to show: the table says so,
+    and a stand-in is saved, the mean image of a training set. Exits with status 1 when any image failed; one that was
+    lost on the channel has not.
     """
     if snr_db is not None:
         check_snr_db(snr_db)
@@ -162,6 +168,7 @@ def _record(sent: _Sent) -> dict[str, object]:
     result = sent.result
     return {
         "image": str(sent.path),
+        "outcome": result.outcome,
         "labels": [{"name": label.name, "probability": round(label.probability, 4)} for label in result.labels],
         "task": result.task,
         "psnr_db": result.psnr_db,
@@ -188,9 +195,17 @@ def _print_table(images: list[_Sent]) -> None:
     for sent in images:
         result = sent.result
         assert result is not None
+        received = result.outcome == "received"
         label = result.labels[0]
+        shown = label.name if received else f"({result.outcome})"
         snr = " + ".join(f"{crossed.snr_db:g}" for crossed in result.conditions) or "no channel"
         psnr = "" if result.psnr_db is None else f"{result.psnr_db:.2f}"
-        row = (f"{100 * label.probability:.1f} %", snr, psnr, str(result.bits), f"{result.round_trip_ms:.0f}")
-        table.add_row(str(sent.name), label.name, *row)
+        row = (
+            f"{100 * label.probability:.1f} %" if received else "",
+            snr,
+            psnr,
+            str(result.bits),
+            f"{result.round_trip_ms:.0f}",
+        )
+        table.add_row(str(sent.name), shown, *row)
     Console().print(table)

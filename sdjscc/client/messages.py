@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from sdjscc.client.errors import LinkError, status_from_number
-from sdjscc.client.results import ChannelConditions, CodecInfo, Label, Result
+from sdjscc.client.results import ChannelConditions, CodecInfo, Label, Outcome, Result
 from sdjscc.errors import InvalidRequest
-from sdjscc.v1 import image_pb2
+from sdjscc.v1 import image_pb2, receiver_pb2
 from sdjscc.v1.image_pb2 import Image, ImageFormat
 from sdjscc.v1.receiver_pb2 import ChannelRequest, Delivery
 from sdjscc.v1.transmitter_pb2 import (
@@ -40,6 +40,11 @@ _FORMATS: dict[str, ImageFormat] = {
     "webp": image_pb2.IMAGE_FORMAT_WEBP,
     "raw": image_pb2.IMAGE_FORMAT_RAW,
     "none": image_pb2.IMAGE_FORMAT_UNSPECIFIED,
+}
+
+_OUTCOMES: dict[int, Outcome] = {
+    receiver_pb2.OUTCOME_DAMAGED: "damaged",
+    receiver_pb2.OUTCOME_NOTHING_SENT: "nothing sent",
 }
 
 _MAX_TOP_K = 1000
@@ -108,6 +113,8 @@ def read_result(response: TransmitResponse, request: TransmitRequest, round_trip
         timings_ms={timing.stage: timing.milliseconds for timing in timings},
         round_trip_ms=round_trip_ms,
         request_id=request_id,
+        # A receiver that does not tell has no codec that can fail.
+        outcome=_OUTCOMES.get(received.outcome, "received"),
     )
 
 

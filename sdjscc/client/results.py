@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdjscc.metrics import psnr_db
 
-__all__ = ["ChannelConditions", "CodecInfo", "Label", "Result"]
+__all__ = ["ChannelConditions", "CodecInfo", "Label", "Outcome", "Result"]
+
+Outcome = Literal["received", "damaged", "nothing sent"]
+"""What became of an image. Damaged: the SNR was below what the codec's channel code bears. Nothing sent: at the codec's
+rate the image does not fit even at the lowest quality."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class ChannelConditions:
 
 @dataclass(frozen=True)
 class CodecInfo:
-    """A codec and rate that the transmitter offers."""
+    """A codec and rate, in bits a pixel before channel coding, that the transmitter offers."""
 
     name: str
     bpp: float
@@ -45,15 +50,16 @@ class Result:
     original: NDArray[np.uint8] | None
     """RGB pixels that were sent, uint8 ``(h, w, 3)``; None where no image was asked for."""
     image: NDArray[np.uint8] | None
-    """RGB pixels that were received, of the same shape; None where no image was asked for."""
+    """RGB pixels that were received, of the same shape; None where no image was asked for. A stand-in where
+    ``outcome`` is not "received", and the labels are those of the stand-in."""
     labels: tuple[Label, ...]
     """The most probable first."""
     task: str
     codec: str
     bpp: float
-    """Rate of the codec."""
+    """Rate of the codec, before channel coding."""
     bits: int
-    """Bits that were sent, those of padding included."""
+    """Bits that were sent, those of padding and parity included."""
     channel_uses: int
     """Complex symbols that the bits took."""
     conditions: tuple[ChannelConditions, ...]
@@ -63,6 +69,7 @@ class Result:
     round_trip_ms: float
     """Wall milliseconds from sending to the answer, as this side saw it."""
     request_id: str
+    outcome: Outcome = "received"
 
     @property
     def psnr_db(self) -> float | None:

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdjscc.channels.constellation import Constellation
 
-__all__ = ["Codec", "Size"]
+__all__ = ["Codec", "Outcome", "Reception", "Size"]
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+
+
+class Outcome(Enum):
+    """What became of a transmission."""
+
+    RECEIVED = "received"
+    DAMAGED = "damaged"
+    """No whole file came through, or one that the source coder cannot decode."""
+    NOTHING_SENT = "nothing sent"
+    """Not even the lowest quality had fitted the budget, and an empty frame came through."""
+
+
+@dataclass(frozen=True)
+class Reception:
+    """One image at the receiver."""
+
+    image: NDArray[np.uint8]
+    """RGB pixels, uint8 ``(h, w, 3)``; a stand-in where the outcome is not `Outcome.RECEIVED`."""
+    outcome: Outcome = Outcome.RECEIVED
+    failed_words: int = 0
+    """Code words that fulfil their parity checks not even after the last iteration."""
 
 
 class Codec(ABC):
@@ -23,7 +46,7 @@ class Codec(ABC):
 
     name: str
     bpp: float
-    """Bits per pixel of an image that needs no padding."""
+    """Bits of the encoded image per pixel, before channel coding, of an image that needs no padding."""
     weights_sha256: str
     """Identity of the weights, hex; empty for a codec without weights."""
     constellation: Constellation
@@ -35,7 +58,10 @@ class Codec(ABC):
 
     @abstractmethod
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """RGB images, uint8 ``(n, h, w, 3)``, to bits (0 or 1), uint8 ``(n, *bit_shape((w, h)))``."""
+        """RGB images, uint8 ``(n, h, w, 3)``, to bits (0 or 1), uint8 ``(n, *bit_shape((w, h)))``.
+
+        What is sent: with channel coding, coded bits. Raises `InvalidRequest` for a size that the codec cannot take.
+        """
 
     @abstractmethod
     def decode(self, symbols: NDArray[np.complex64], size: Size, noise_power: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -46,3 +72,8 @@ class Codec(ABC):
             size: of the images.
             noise_power: total sigma^2 that the channels added to each transmission, ``(n,)``; 0 where there was none.
         """
+
+    def receive(self, symbols: NDArray[np.complex64], size: Size, noise_power: NDArray[np.float64]) -> list[Reception]:
+        """`decode`, with what became of each transmission; same arguments. A codec that makes an image of whatever it
+        receives need not override this."""
+        return [Reception(image) for image in self.decode(symbols, size, noise_power)]

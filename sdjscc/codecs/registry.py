@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from importlib import import_module, resources
@@ -10,8 +11,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
+import numpy as np
+
 from sdjscc.codecs.base import Codec
 from sdjscc.codecs.card import ModelCard, read_card
+from sdjscc.codecs.separation import shipped
 from sdjscc.errors import InvalidRequest, MissingDependency, UnknownName
 
 __all__ = ["DEFAULT_CODEC", "CodecRegistry", "Installed"]
@@ -30,57 +34,77 @@ class _Family(Protocol):
 
 @dataclass(frozen=True)
 class Installed:
-    """Weights that are there, and their card."""
+    """A codec at one rate: weights and their card, or a separation chain, which has neither."""
 
-    card: ModelCard
-    weights: Path
+    name: str
+    bpp: float
+    description: str
+    """What it is, in a line."""
+    card: ModelCard | None = None
+    weights: Path | None = None
+
+    @property
+    def weights_sha256(self) -> str:
+        """Identity of the weights, hex; empty for a codec without weights."""
+        return self.card.weights_sha256 if self.card else ""
 
 
 class CodecRegistry:
     """The codecs installed when it was made: all whose card and weights are in the package or in the folders of
-    ``$SDJSCC_WEIGHTS``. Loaded codecs are kept. Safe to share between threads."""
+    ``$SDJSCC_WEIGHTS``, and the separation chains that the extra ``baselines`` brings. Loaded codecs are kept. Safe to
+    share between threads."""
 
     def __init__(self) -> None:
         folders = [Path(str(resources.files("sdjscc") / "weights"))]
         folders += [Path(folder) for folder in os.environ.get(_WEIGHTS_VARIABLE, "").split(os.pathsep) if folder]
         found = [
-            Installed(read_card(card), card.with_suffix(".safetensors"))
+            _with_weights(read_card(card), card.with_suffix(".safetensors"))
             for folder in folders
             for card in folder.glob("*.json")
             if card.with_suffix(".safetensors").is_file()
         ]
-        self.entries = tuple(sorted(found, key=lambda entry: (entry.card.codec, entry.card.bpp)))
-        self._loaded: dict[Path, Codec] = {}
+        learned = sorted(found, key=lambda entry: (entry.name, entry.bpp))
+        installed = [chain for chain in shipped.chains() if not chain.missing]
+        chains = [Installed(chain.name, bpp, chain.description) for chain in installed for bpp in shipped.RATES]
+        self.entries = (*learned, *chains)
+        self._loaded: dict[tuple[str, float], Codec] = {}
         self._lock = Lock()
 
     @classmethod
-    def with_all_loaded(cls) -> CodecRegistry:
-        """For services: what cannot be loaded shows when they start, and no request waits for weights."""
+    def with_all_loaded(cls, *, receiving: bool = False) -> CodecRegistry:
+        """For services: what cannot be loaded shows when they start, and no request waits for weights.
+
+        With ``receiving`` each has decoded once, too: the separation chains load their channel decoder only then.
+        """
         registry = cls()
         for entry in registry.entries:
-            registry.load(entry.card.codec, entry.card.bpp)
+            codec = registry.load(entry.name, entry.bpp)
+            if receiving:
+                _decode_once(codec)
         return registry
 
     def names(self) -> list[str]:
         """What is installed, as ``name@bpp``."""
-        return [f"{entry.card.codec}@{entry.card.bpp:g}" for entry in self.entries]
+        return [f"{entry.name}@{entry.bpp:g}" for entry in self.entries]
 
     def find(self, name: str = "", bpp: float = 0.0) -> Installed:
-        """The codec of that name and rate; raises `UnknownName`.
+        """The codec of that name and rate; raises `UnknownName`, and `MissingDependency` for a separation chain where
+        the extra ``baselines`` is not installed.
 
         An empty name means `DEFAULT_CODEC`; a rate of 0 the one nearest 0.25 bpp.
         """
         name = name or DEFAULT_CODEC
-        of_name = [entry for entry in self.entries if entry.card.codec == name]
+        of_name = [entry for entry in self.entries if entry.name == name]
         if not of_name:
-            known = ", ".join(sorted({entry.card.codec for entry in self.entries})) or "none"
+            shipped.check_installed(name)
+            known = ", ".join(dict.fromkeys(entry.name for entry in self.entries)) or "none"
             raise UnknownName(f"there is no codec {name!r} here; installed: {known}")
         if not bpp:
-            return min(of_name, key=lambda entry: abs(entry.card.bpp - _DEFAULT_BPP))
+            return min(of_name, key=lambda entry: abs(entry.bpp - _DEFAULT_BPP))
         for entry in of_name:
-            if abs(entry.card.bpp - bpp) < 1e-6:
+            if abs(entry.bpp - bpp) < 1e-6:
                 return entry
-        rates = ", ".join(f"{entry.card.bpp:g}" for entry in of_name)
+        rates = ", ".join(f"{entry.bpp:g}" for entry in of_name)
         raise UnknownName(f"the codec {name!r} has no rate of {bpp:g} bpp here; installed: {rates}")
 
     def load(self, name: str = "", bpp: float = 0.0) -> Codec:
@@ -88,12 +112,25 @@ class CodecRegistry:
         card, and `MissingDependency` where the codec's own dependencies are not installed."""
         entry = self.find(name, bpp)
         with self._lock:
-            if entry.weights not in self._loaded:
-                self._loaded[entry.weights] = _load(entry)
-            return self._loaded[entry.weights]
+            if (entry.name, entry.bpp) not in self._loaded:
+                self._loaded[entry.name, entry.bpp] = _load(entry)
+            return self._loaded[entry.name, entry.bpp]
+
+
+def _decode_once(codec: Codec) -> None:
+    size = 16, 16
+    symbols = codec.constellation.modulate(np.zeros(math.prod(codec.bit_shape(size)), np.uint8))
+    codec.decode(symbols[None], size, np.zeros(1))
+
+
+def _with_weights(card: ModelCard, weights: Path) -> Installed:
+    description = f"learned codec of the family {card.family}, {card.parameters / 1e6:.2f} M parameters"
+    return Installed(card.codec, card.bpp, description, card, weights)
 
 
 def _load(entry: Installed) -> Codec:
+    if entry.card is None or entry.weights is None:
+        return shipped.load(entry.name, entry.bpp)
     weights = entry.weights.read_bytes()
     if hashlib.sha256(weights).hexdigest() != entry.card.weights_sha256:
         raise InvalidRequest(f"{entry.weights} is not the file its card describes; fetch it again")

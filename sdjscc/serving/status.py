@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from sdjscc.errors import InvalidRequest, NotReady, SdjsccError, UnknownName
+from sdjscc.errors import InvalidRequest, MissingDependency, NotReady, SdjsccError, UnknownName
 from sdjscc.wire.metadata import ORIGIN_KEY
 
 __all__ = ["Overloaded", "UpstreamFailed", "status_of", "upstream_failure"]
@@ -26,6 +26,7 @@ _CODES: tuple[tuple[type[SdjsccError], grpc.StatusCode], ...] = (
     (InvalidRequest, grpc.StatusCode.INVALID_ARGUMENT),
     (UnknownName, grpc.StatusCode.NOT_FOUND),
     (NotReady, grpc.StatusCode.FAILED_PRECONDITION),
+    (MissingDependency, grpc.StatusCode.FAILED_PRECONDITION),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
 )
 

@@ -33,7 +33,7 @@ def measure(cells: Iterable[Cell], results: Results, data: Path, limit: int | No
         if cell.data not in images:
             images[cell.data] = scan(data / cell.data).sample(limit, seed)
         conditions = Conditions(
-            weights_sha256=registry.find(cell.scheme, cell.bpp).card.weights_sha256,
+            weights_sha256=registry.find(cell.scheme, cell.bpp).weights_sha256,
             images_sha256=_digest(images[cell.data]),
             n=len(images[cell.data]),
             seed=seed,

@@ -40,6 +40,9 @@ def _find(source: str) -> Path:
         return path
     name, _, bpp = source.partition("@")
     try:
-        return CodecRegistry().find(name, float(bpp or 0)).weights
+        weights = CodecRegistry().find(name, float(bpp or 0)).weights
     except ValueError:
         raise InvalidRequest(f"init is {source!r}; give a codec as deep-jscc@0.25, or a safetensors file") from None
+    if weights is None:
+        raise InvalidRequest(f"{source} is a separation chain without weights; start from a learned codec")
+    return weights

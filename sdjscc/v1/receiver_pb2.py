@@ -26,13 +26,15 @@ from sdjscc.v1 import image_pb2 as sdjscc_dot_v1_dot_image__pb2
 from sdjscc.v1 import tensor_pb2 as sdjscc_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sdjscc/v1/receiver.proto\x12\tsdjscc.v1\x1a\x15sdjscc/v1/image.proto\x1a\x16sdjscc/v1/tensor.proto\"\xc4\x01\n\x0eReceiveRequest\x12-\n\x0ctransmission\x18\x01 \x01(\x0b\x32\x17.sdjscc.v1.Transmission\x12%\n\x08\x64\x65livery\x18\x02 \x01(\x0b\x32\x13.sdjscc.v1.Delivery\x12*\n\x07\x63hannel\x18\x03 \x01(\x0b\x32\x19.sdjscc.v1.ChannelRequest\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.sdjscc.v1.ChannelConditions\"\xe8\x01\n\x0cTransmission\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\x0b\n\x03\x62pp\x18\x02 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\x12\x11\n\tbit_shape\x18\x06 \x03(\r\x12\x15\n\rconstellation\x18\x07 \x01(\t\x12$\n\x04\x62its\x18\x08 \x01(\x0b\x32\x14.sdjscc.v1.BitTensorH\x00\x12*\n\x07symbols\x18\t \x01(\x0b\x32\x17.sdjscc.v1.SymbolTensorH\x00\x42\t\n\x07payload\"U\n\x08\x44\x65livery\x12,\n\x0cimage_format\x18\x01 \x01(\x0e\x32\x16.sdjscc.v1.ImageFormat\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x0c\n\x04task\x18\x03 \x01(\t\"L\n\x0e\x43hannelRequest\x12\x13\n\x06snr_db\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\t\n\x07_snr_dbB\x07\n\x05_seed\"@\n\x11\x43hannelConditions\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06snr_db\x18\x02 \x01(\x01\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"\xbd\x01\n\x0fReceiveResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.sdjscc.v1.Image\x12 \n\x06labels\x18\x02 \x03(\x0b\x32\x10.sdjscc.v1.Label\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.sdjscc.v1.ChannelConditions\x12\'\n\x07timings\x18\x05 \x03(\x0b\x32\x16.sdjscc.v1.StageTiming\"*\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"2\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x14\n\x0cmilliseconds\x18\x02 \x01(\x01\x32S\n\x0fReceiverService\x12@\n\x07Receive\x12\x19.sdjscc.v1.ReceiveRequest\x1a\x1a.sdjscc.v1.ReceiveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sdjscc/v1/receiver.proto\x12\tsdjscc.v1\x1a\x15sdjscc/v1/image.proto\x1a\x16sdjscc/v1/tensor.proto\"\xc4\x01\n\x0eReceiveRequest\x12-\n\x0ctransmission\x18\x01 \x01(\x0b\x32\x17.sdjscc.v1.Transmission\x12%\n\x08\x64\x65livery\x18\x02 \x01(\x0b\x32\x13.sdjscc.v1.Delivery\x12*\n\x07\x63hannel\x18\x03 \x01(\x0b\x32\x19.sdjscc.v1.ChannelRequest\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.sdjscc.v1.ChannelConditions\"\xe8\x01\n\x0cTransmission\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\x0b\n\x03\x62pp\x18\x02 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\x12\x11\n\tbit_shape\x18\x06 \x03(\r\x12\x15\n\rconstellation\x18\x07 \x01(\t\x12$\n\x04\x62its\x18\x08 \x01(\x0b\x32\x14.sdjscc.v1.BitTensorH\x00\x12*\n\x07symbols\x18\t \x01(\x0b\x32\x17.sdjscc.v1.SymbolTensorH\x00\x42\t\n\x07payload\"U\n\x08\x44\x65livery\x12,\n\x0cimage_format\x18\x01 \x01(\x0e\x32\x16.sdjscc.v1.ImageFormat\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x0c\n\x04task\x18\x03 \x01(\t\"L\n\x0e\x43hannelRequest\x12\x13\n\x06snr_db\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\t\n\x07_snr_dbB\x07\n\x05_seed\"@\n\x11\x43hannelConditions\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06snr_db\x18\x02 \x01(\x01\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"\xe2\x01\n\x0fReceiveResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.sdjscc.v1.Image\x12 \n\x06labels\x18\x02 \x03(\x0b\x32\x10.sdjscc.v1.Label\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.sdjscc.v1.ChannelConditions\x12\'\n\x07timings\x18\x05 \x03(\x0b\x32\x16.sdjscc.v1.StageTiming\x12#\n\x07outcome\x18\x06 \x01(\x0e\x32\x12.sdjscc.v1.Outcome\"*\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"2\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x14\n\x0cmilliseconds\x18\x02 \x01(\x01*g\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RECEIVED\x10\x01\x12\x13\n\x0fOUTCOME_DAMAGED\x10\x02\x12\x18\n\x14OUTCOME_NOTHING_SENT\x10\x03\x32S\n\x0fReceiverService\x12@\n\x07Receive\x12\x19.sdjscc.v1.ReceiveRequest\x1a\x1a.sdjscc.v1.ReceiveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sdjscc.v1.receiver_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_OUTCOME']._serialized_start=1076
+  _globals['_OUTCOME']._serialized_end=1179
   _globals['_RECEIVEREQUEST']._serialized_start=87
   _globals['_RECEIVEREQUEST']._serialized_end=283
   _globals['_TRANSMISSION']._serialized_start=286
@@ -44,11 +46,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANNELCONDITIONS']._serialized_start=685
   _globals['_CHANNELCONDITIONS']._serialized_end=749
   _globals['_RECEIVERESPONSE']._serialized_start=752
-  _globals['_RECEIVERESPONSE']._serialized_end=941
-  _globals['_LABEL']._serialized_start=943
-  _globals['_LABEL']._serialized_end=985
-  _globals['_STAGETIMING']._serialized_start=987
-  _globals['_STAGETIMING']._serialized_end=1037
-  _globals['_RECEIVERSERVICE']._serialized_start=1039
-  _globals['_RECEIVERSERVICE']._serialized_end=1122
+  _globals['_RECEIVERESPONSE']._serialized_end=978
+  _globals['_LABEL']._serialized_start=980
+  _globals['_LABEL']._serialized_end=1022
+  _globals['_STAGETIMING']._serialized_start=1024
+  _globals['_STAGETIMING']._serialized_end=1074
+  _globals['_RECEIVERSERVICE']._serialized_start=1181
+  _globals['_RECEIVERSERVICE']._serialized_end=1264
 # @@protoc_insertion_point(module_scope)

@@ -1,12 +1,24 @@
 from sdjscc.v1 import image_pb2 as _image_pb2
 from sdjscc.v1 import tensor_pb2 as _tensor_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTCOME_UNSPECIFIED: _ClassVar[Outcome]
+    OUTCOME_RECEIVED: _ClassVar[Outcome]
+    OUTCOME_DAMAGED: _ClassVar[Outcome]
+    OUTCOME_NOTHING_SENT: _ClassVar[Outcome]
+OUTCOME_UNSPECIFIED: Outcome
+OUTCOME_RECEIVED: Outcome
+OUTCOME_DAMAGED: Outcome
+OUTCOME_NOTHING_SENT: Outcome
 
 class ReceiveRequest(_message.Message):
     __slots__ = ("transmission", "delivery", "channel", "conditions")
@@ -71,18 +83,20 @@ class ChannelConditions(_message.Message):
     def __init__(self, model: _Optional[str] = ..., snr_db: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class ReceiveResponse(_message.Message):
-    __slots__ = ("image", "labels", "task", "conditions", "timings")
+    __slots__ = ("image", "labels", "task", "conditions", "timings", "outcome")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
     image: _image_pb2.Image
     labels: _containers.RepeatedCompositeFieldContainer[Label]
     task: str
     conditions: _containers.RepeatedCompositeFieldContainer[ChannelConditions]
     timings: _containers.RepeatedCompositeFieldContainer[StageTiming]
-    def __init__(self, image: _Optional[_Union[_image_pb2.Image, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ..., task: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[ChannelConditions, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ...) -> None: ...
+    outcome: Outcome
+    def __init__(self, image: _Optional[_Union[_image_pb2.Image, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ..., task: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[ChannelConditions, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., outcome: _Optional[_Union[Outcome, str]] = ...) -> None: ...
 
 class Label(_message.Message):
     __slots__ = ("name", "probability")

@@ -225,8 +225,8 @@ def test_the_request_id_is_in_the_log_of_every_service(link: LocalLink, client: 
 
 def test_codecs_are_listed(client: Client) -> None:
     listed = {(codec.name, codec.bpp, codec.weights_sha256) for codec in client.codecs()}
-    cards = [entry.card for entry in CodecRegistry().entries]
-    assert listed == {(card.codec, card.bpp, card.weights_sha256) for card in cards}
+    entries = CodecRegistry().entries
+    assert listed == {(entry.name, entry.bpp, entry.weights_sha256) for entry in entries}
 
 
 @pytest.mark.parametrize("name", ["transmitter", "channel", "receiver"])

@@ -110,6 +110,8 @@ def test_unknown_codecs_and_rates_name_what_is_there() -> None:
 
 def test_weights_that_are_not_those_of_their_card_are_refused(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = CodecRegistry().find("deep-jscc", 0.25)
+    assert entry.card is not None
+    assert entry.weights is not None
     card = entry.card.model_copy(update={"codec": "damaged"})
     (tmp_path / "damaged.json").write_text(card.model_dump_json())
     (tmp_path / "damaged.safetensors").write_bytes(entry.weights.read_bytes()[:-1] + b"\x7f")

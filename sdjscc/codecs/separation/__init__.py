@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sdjscc.codecs.base import Outcome, Reception
 from sdjscc.codecs.separation.bpg import Bpg, bpg_or_equivalent
-from sdjscc.codecs.separation.chain import Outcome, Reception, SeparationCodec
+from sdjscc.codecs.separation.chain import SeparationCodec
 from sdjscc.codecs.separation.hevc import HevcIntra
 from sdjscc.codecs.separation.jpeg import Jpeg
 from sdjscc.codecs.separation.source import SourceCoder

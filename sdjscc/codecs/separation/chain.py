@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,33 +13,12 @@ from PIL import Image as PillowImage
 from sdjscc.channels.belief_propagation import BeliefPropagation
 from sdjscc.channels.ldpc import get_ldpc_code
 from sdjscc.channels.qam import QAM16, SquareQAM
-from sdjscc.codecs.base import Codec, Size
+from sdjscc.codecs.base import Codec, Outcome, Reception, Size
 from sdjscc.codecs.separation.frame import frame, frame_words, unframe
 from sdjscc.codecs.separation.source import Image, SourceCoder
 from sdjscc.errors import InvalidRequest, Undecodable
 
-__all__ = ["Outcome", "Reception", "SeparationCodec"]
-
-
-class Outcome(Enum):
-    """What became of a transmission."""
-
-    RECEIVED = "received"
-    DAMAGED = "damaged"
-    """No whole file came through, or one that the source coder cannot decode."""
-    NOTHING_SENT = "nothing sent"
-    """Not even the lowest quality had fitted the budget, and an empty frame came through."""
-
-
-@dataclass(frozen=True)
-class Reception:
-    """One image at the receiver."""
-
-    image: Image
-    """The image, or the stand-in where the outcome is not `Outcome.RECEIVED`."""
-    outcome: Outcome
-    failed_words: int
-    """Code words that fulfil their parity checks not even after the last iteration."""
+__all__ = ["SeparationCodec"]
 
 
 class SeparationCodec(Codec):
@@ -92,7 +70,7 @@ class SeparationCodec(Codec):
         self.source, self.bpp, self.constellation = source, bpp, constellation
         self.name = name or f"{source.name}+ldpc-{rate}+{constellation.name}"
         self.code = get_ldpc_code(rate)
-        self._decoder = BeliefPropagation(self.code, iterations)
+        self._iterations = iterations
         self._stand_in, self._use_damaged = stand_in, use_damaged
 
     def budget_bytes(self, size: Size) -> int:
@@ -130,13 +108,17 @@ class SeparationCodec(Codec):
         return np.array(images, np.uint8).reshape(len(images), height, width, 3)
 
     def receive(self, symbols: NDArray[np.complex64], size: Size, noise_power: NDArray[np.float64]) -> list[Reception]:
-        """`decode`, with what became of each transmission; same arguments."""
         words, n = self.bit_shape(size)
         llrs = self.constellation.llrs(symbols, noise_power)[:, : words * n]
         decoded = self._decoder.decode(llrs.reshape(-1, n))
         frames = decoded.information.reshape(len(symbols), words * self.code.k)
         failed = words - decoded.satisfied.reshape(len(symbols), words).sum(axis=1)
         return [self._open(bits, int(count), size) for bits, count in zip(frames, failed, strict=True)]
+
+    @cached_property
+    def _decoder(self) -> BeliefPropagation:
+        # Not before the first reception: who only sends need not wait for the import of Sionna, nor hold it.
+        return BeliefPropagation(self.code, self._iterations)
 
     def _open(self, bits: NDArray[np.uint8], failed_words: int, size: Size) -> Reception:
         outcome = Outcome.DAMAGED

@@ -9,7 +9,7 @@ import numpy as np
 
 from sdjscc.codecs.base import Size
 from sdjscc.codecs.separation.source import Image, SourceCoder
-from sdjscc.errors import MissingDependency, Undecodable
+from sdjscc.errors import InvalidRequest, MissingDependency, Undecodable
 
 __all__ = ["HevcIntra"]
 
@@ -100,7 +100,12 @@ def _compress(image: Image, qp: int) -> bytes:
     frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
         format="yuv420p", dst_colorspace="ITU601", dst_color_range="JPEG"
     )
-    return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+    try:
+        return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+    except av.FFmpegError as error:
+        raise InvalidRequest(
+            f"x265 takes no image of {width}x{height} pixels; send one less long and narrow"
+        ) from error
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sdjscc.codecs.base import Size
 from sdjscc.codecs.separation import pillow_files
 from sdjscc.codecs.separation.source import Image, SourceCoder
-from sdjscc.errors import Undecodable
+from sdjscc.errors import InvalidRequest, Undecodable
 
 __all__ = ["WebP"]
 
@@ -15,6 +15,7 @@ _TAG = 3
 """Bytes of the frame's tag, which tell the length of its first partition: sent in any case."""
 _START = 7
 """Bytes of the frame's start code, width and height, after the tag."""
+_LARGEST_SIDE = 16383
 
 
 class WebP(SourceCoder):
@@ -31,6 +32,11 @@ class WebP(SourceCoder):
         return _CONTAINER + _START
 
     def _compress(self, image: Image, quality: int) -> bytes:
+        height, width, _ = image.shape
+        if max(width, height) > _LARGEST_SIDE:
+            raise InvalidRequest(
+                f"the image is {width}x{height} pixels, and WebP holds sides of up to {_LARGEST_SIDE}; scale it down"
+            )
         return pillow_files.write(image, "WEBP", quality=quality, method=6)
 
     def _decompress(self, file: bytes, size: Size) -> Image:
