@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdjscc.codecs.separation.bpg import Bpg, bpg_or_equivalent
+from sdjscc.codecs.separation.bpg import Bpg, bpg_or_equivalent, bpg_tools_on_path
 from sdjscc.codecs.separation.chain import Outcome, Reception, SeparationCodec
 from sdjscc.codecs.separation.hevc import HevcIntra
 from sdjscc.codecs.separation.jpeg import Jpeg
@@ -19,4 +19,5 @@ __all__ = [
     "SourceCoder",
     "WebP",
     "bpg_or_equivalent",
+    "bpg_tools_on_path",
 ]

@@ -16,7 +16,7 @@ from sdjscc.codecs.separation.hevc import HevcIntra
 from sdjscc.codecs.separation.source import Image, SourceCoder
 from sdjscc.errors import NotReady, Undecodable
 
-__all__ = ["Bpg", "bpg_or_equivalent"]
+__all__ = ["Bpg", "bpg_or_equivalent", "bpg_tools_on_path"]
 
 _TIMEOUT_S = 60.0
 
@@ -36,7 +36,7 @@ class Bpg(SourceCoder):
     def __init__(self, agreed_headers: bool = False) -> None:
         """Raises `NotReady` where the tools are not on PATH."""
         super().__init__(agreed_headers)
-        if not _tools_on_path():
+        if not bpg_tools_on_path():
             raise NotReady("bpgenc and bpgdec are not on PATH; install libbpg, or use the coder HEVC intra")
 
     def header_bytes(self, size: Size) -> int:
@@ -67,10 +67,11 @@ class Bpg(SourceCoder):
 
 def bpg_or_equivalent(agreed_headers: bool = False) -> SourceCoder:
     """BPG where its tools are on PATH, else HEVC intra by x265; the label tells which."""
-    return Bpg(agreed_headers) if _tools_on_path() else HevcIntra(agreed_headers)
+    return Bpg(agreed_headers) if bpg_tools_on_path() else HevcIntra(agreed_headers)
 
 
-def _tools_on_path() -> bool:
+def bpg_tools_on_path() -> bool:
+    """Whether `Bpg` can be used here."""
     return all(shutil.which(tool) for tool in ("bpgenc", "bpgdec"))
 
 
