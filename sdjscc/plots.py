@@ -75,8 +75,7 @@ def plot_bars(bars: Mapping[str, tuple[float, float] | None], beside: Mapping[st
         if bar is None:
             axes.text(place - 0.2, 1, "cannot be reached", rotation=90, ha="center", va="bottom", fontsize=8)
         else:
-            style = {"color": "0.6", "edgecolor": "black", "ecolor": "black"}
-            axes.bar(place - 0.2, bar[0], 0.38, yerr=bar[1], capsize=3, **style)
+            axes.bar(place - 0.2, bar[0], 0.38, yerr=bar[1], capsize=3, color="0.6", edgecolor="black")
         if name in beside:
             axes.bar(place + 0.2, beside[name], 0.38, color="white", edgecolor="black", hatch="//")
     axes.set_xticks(range(len(bars)), [_in_lines(name) for name in bars], fontsize=8)

@@ -94,8 +94,8 @@ def write(results: Results, out: Path) -> None:
         + origin(PART.name, semantic[0])
     )
     (out / "envelope.md").write_text(text)
-    curves = {"deep JSCC": deep, "SD-JSCC": semantic, f"{coder}, adaptive 802.11n": adaptive}
-    curves |= {f"{coder}, at capacity": ideal}
+    curves = {"deep JSCC": deep, "SD-JSCC": semantic, f"{coder},\nadaptive 802.11n": adaptive}
+    curves |= {f"{coder},\nat capacity": ideal}
     reached = {name: [record.point for record in records if record.reachable] for name, records in curves.items()}
     plot_curves({name: points for name, points in reached.items() if points}, out / "envelope.png")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -82,9 +83,9 @@ def _serve(work: Callable[[Any, Callable[[Any], None]], None], pipe: Connection[
     """A worker: takes tasks until the pipe closes."""
     # The terminal sends its interrupt to all; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
-    torch.set_num_threads(1)
+    # What `work` needs was imported with it.
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     try:
         while True:
             task = pipe.recv()
