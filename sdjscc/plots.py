@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from sdjscc.evaluation import Point
@@ -52,6 +53,7 @@ def plot_curves(curves: Mapping[str, Sequence[Point]], file: Path) -> None:
         accuracy.errorbar(snrs_db, percent, half_width, **style)
     for axes, quantity in ((fidelity, "PSNR (dB)"), (accuracy, "accuracy (%)")):
         axes.set_xlabel("SNR (dB)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(quantity)
         axes.grid(alpha=0.3)
     if in_legend:
