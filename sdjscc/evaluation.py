@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from statistics import NormalDist
 from typing import Any
@@ -20,9 +20,13 @@ from sdjscc.data.folder import LabelledImages
 from sdjscc.metrics import psnr_db
 from sdjscc.tasks.base import Classifier, as_images
 
-__all__ = ["Point", "confidence_95", "evaluate"]
+__all__ = ["Link", "Point", "confidence_95", "evaluate", "over_awgn", "score"]
 
 _BATCH = 32
+
+Link = Callable[[NDArray[np.uint8], int], Iterable[tuple[NDArray[np.uint8], int]]]
+"""Takes images of one size, uint8 ``(n, h, w, 3)``, and the place of the first among all; gives for each SNR the images
+received, of the same shape, and the complex channel uses that all of them took."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +74,44 @@ def evaluate(
     classes that ``images`` has, which may be fewer than it knows; raises `UnknownName` for one it does not know.
     ``on_progress`` is called with the number of images that were just done.
     """
-    columns = [classifier.class_index(name) for name in images.class_names]
-    tallies = {snr_db: _Tally() for snr_db in snrs_db}
-    for start, pixels in _batches(images):
+    link = over_awgn(codec, snrs_db, seed)
+    return score(link, codec.name, codec.bpp, classifier, images, snrs_db, on_progress)
+
+
+def over_awgn(codec: Codec, snrs_db: tuple[float, ...], seed: int) -> Link:
+    """The link of `evaluate`. Images are encoded once for all SNRs."""
+
+    def link(pixels: NDArray[np.uint8], start: int) -> Iterator[tuple[NDArray[np.uint8], int]]:
         bits = codec.encode(pixels).reshape(len(pixels), -1)
         seeds = [(seed << 32) + start + place for place in range(len(pixels))]
-        for snr_db, tally in tallies.items():
+        for snr_db in snrs_db:
             symbols, received = _cross(codec, bits, pixels.shape, snr_db, seeds)
+            yield received, symbols.size
+
+    return link
+
+
+def score(
+    link: Link,
+    name: str,
+    bpp: float,
+    classifier: Classifier,
+    images: LabelledImages,
+    snrs_db: tuple[float, ...],
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> list[Point]:
+    """As `evaluate`, for anything that gets images to a receiver; ``name`` and ``bpp`` are the points'."""
+    columns = [classifier.class_index(label) for label in images.class_names]
+    tallies = {snr_db: _Tally() for snr_db in snrs_db}
+    for start, pixels in _batches(images):
+        for tally, (received, channel_uses) in zip(tallies.values(), link(pixels, start), strict=True):
             tally.psnrs_db += [psnr_db(*pair) for pair in zip(received, pixels, strict=True)]
             tally.ssims += _ssim(received, pixels)
             tally.predicted += _predict(classifier, received, columns)
-            tally.channel_uses += symbols.size
+            tally.channel_uses += channel_uses
             tally.pixels += pixels.size // 3
         on_progress(len(pixels))
-    return [_point(codec, snr_db, tally, images.labels, len(columns)) for snr_db, tally in tallies.items()]
+    return [_point(name, bpp, snr_db, tally, images.labels, len(columns)) for snr_db, tally in tallies.items()]
 
 
 @dataclass
@@ -97,14 +125,14 @@ class _Tally:
     pixels: int = 0
 
 
-def _point(codec: Codec, snr_db: float, tally: _Tally, labels: NDArray[np.int64], classes: int) -> Point:
+def _point(name: str, bpp: float, snr_db: float, tally: _Tally, labels: NDArray[np.int64], classes: int) -> Point:
     predicted = np.array(tally.predicted)
     accuracy, accuracy_ci95 = confidence_95((predicted == labels).astype(float))
     psnr, psnr_ci95 = confidence_95(np.array(tally.psnrs_db))
     ssim, ssim_ci95 = confidence_95(np.array(tally.ssims))
     return Point(
-        codec=codec.name,
-        bpp=codec.bpp,
+        codec=name,
+        bpp=bpp,
         snr_db=snr_db,
         n=len(labels),
         accuracy=accuracy,

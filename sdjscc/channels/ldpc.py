@@ -29,8 +29,8 @@ class LdpcCode:
         rows = [row.split() for row in BASE_MATRICES[rate].split("\n") if row.strip()]
         self.base = np.array([[-1 if entry == "-" else int(entry) for entry in row] for row in rows])
         """Shifts, ``(block rows, 24)``; -1 for an all-zero block."""
-        self.n = _LIFTING * self.base.shape[1]
-        self.k = self.n - _LIFTING * self.base.shape[0]
+        self.n: int = _LIFTING * self.base.shape[1]
+        self.k: int = self.n - _LIFTING * self.base.shape[0]
 
     @cached_property
     def parity_check(self) -> Bits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["IMAGEWOOF", "STL10", "Dataset"]
+__all__ = ["IMAGEWOOF", "STL10", "Dataset", "dataset_of"]
 
 
 @dataclass(frozen=True)
@@ -20,3 +20,10 @@ class Dataset:
 
 STL10 = Dataset("STL-10", "stl10", "stl10/train", "stl10/test")
 IMAGEWOOF = Dataset("Imagewoof (ten classes of ImageNet)", "imagenet", "imagewoof160/train", "imagewoof160/val")
+
+_BY_TEST = {dataset.test: dataset for dataset in (STL10, IMAGEWOOF)}
+
+
+def dataset_of(test: str) -> Dataset:
+    """The data set whose test images are in the folder ``test``; raises `KeyError`."""
+    return _BY_TEST[test]

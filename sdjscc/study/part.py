@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from sdjscc.study.datasets import Dataset
+from sdjscc.study.measure import Study
 from sdjscc.study.results import Cell, Results
 
 __all__ = ["Part", "grid"]
@@ -21,7 +22,17 @@ class Part:
     summary: str
     cells: tuple[Cell, ...]
     write: Callable[[Results, Path], None]
-    """Writes ``<name>.md`` and plots into a folder, from results alone."""
+    """Writes ``<name>.md`` and plots into a folder, from the results and what `collect` kept beside them alone."""
+    optional: tuple[Cell, ...] = ()
+    """Cells that are measured where their codecs are installed."""
+    collect: Callable[[Study], None] | None = None
+    """Measures what is no cell, or which cells to measure, after `cells`."""
+
+    def measure(self, study: Study) -> None:
+        """All that `write` needs. Raises as `Study.measure`."""
+        study.measure(self.cells, self.optional)
+        if self.collect is not None:
+            self.collect(study)
 
 
 def grid(

@@ -15,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sdjscc.errors import InvalidRequest
 from sdjscc.evaluation import Point, confidence_95
+from sdjscc.study.files import write_whole
 
-__all__ = ["Cell", "Conditions", "Record", "Results", "software"]
+__all__ = ["Cell", "Conditions", "Delivery", "Record", "Results", "software"]
+
+_MOST_UNFIT = 0.01
 
 
 class Cell(BaseModel):
@@ -39,16 +42,31 @@ class Conditions(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     weights_sha256: str
+    """Of a separation scheme, that of its stand-in's pixels; empty where there is neither."""
     images_sha256: str
     """Of the images' paths and sizes in bytes, in their order."""
     n: int
     seed: int
+    limit: int | None = None
+    """As it was given; the images are in an order of their own where there was one."""
+
+
+class Delivery(BaseModel):
+    """What became of the files of a separation scheme; the stand-in was shown for all images counted here."""
+
+    model_config = ConfigDict(frozen=True)
+
+    unfit: int
+    """Images of which not even the worst quality kept the budget."""
+    damaged: int
+    """Transmissions of which no decodable file came through, those of empty frames included."""
 
 
 class Record(BaseModel):
     """One measured cell."""
 
-    model_config = ConfigDict(frozen=True)
+    # The PSNR of images that arrive unchanged is infinite, which JSON proper has no word for.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     cell: Cell
     conditions: Conditions
@@ -57,11 +75,30 @@ class Record(BaseModel):
     right: str
     """Which images were classified right: bits, the first image's the highest of the first byte, in base64."""
     software: dict[str, str]
+    delivery: Delivery | None = None
+    """None for a scheme without files."""
 
     @classmethod
-    def of(cls, cell: Cell, conditions: Conditions, point: Point) -> Record:
+    def of(cls, cell: Cell, conditions: Conditions, point: Point, delivery: Delivery | None = None) -> Record:
         right = base64.b64encode(np.packbits(point.right).tobytes()).decode()
-        return cls(cell=cell, conditions=conditions, figures=point.figures(), right=right, software=software())
+        return cls(
+            cell=cell,
+            conditions=conditions,
+            figures=point.figures(),
+            right=right,
+            software=software(),
+            delivery=delivery,
+        )
+
+    @property
+    def unfit(self) -> float:
+        """Share of images of which no file keeps the budget, 0 to 1."""
+        return self.delivery.unfit / self.conditions.n if self.delivery else 0.0
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the scheme has this rate at all: no more than 1 % of the images fit no file."""
+        return self.unfit <= _MOST_UNFIT
 
     @property
     def point(self) -> Point:
@@ -108,6 +145,9 @@ class Results:
                 f"{self.file} has no result of {cell.scheme} at {cell.bpp:g} bpp and {cell.snr_db:g} dB"
             ) from None
 
+    def __contains__(self, cell: Cell) -> bool:
+        return cell in self._records
+
     def has(self, cell: Cell, conditions: Conditions) -> bool:
         """Whether the cell was measured under just these conditions."""
         record = self._records.get(cell)
@@ -126,13 +166,7 @@ class Results:
         self._records[record.cell] = record
         ordered = sorted(self._records.values(), key=lambda r: tuple(r.cell.model_dump().values()))
         lines = ",\n".join(record.model_dump_json() for record in ordered)
-        fresh = self.file.with_suffix(".new")
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(f"[\n{lines}\n]\n")
-            fresh.replace(self.file)
-        except OSError as error:
-            raise InvalidRequest(f"{self.file} cannot be written ({error.strerror}); give another --out") from error
+        write_whole(self.file, f"[\n{lines}\n]\n")
 
 
 def software() -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sdjscc.study.results import Record
 
-__all__ = ["accuracy", "gain", "origin", "psnr", "table"]
+__all__ = ["accuracy", "gain", "origin", "percent", "psnr", "reach", "table"]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -32,10 +32,23 @@ def psnr(record: Record) -> str:
     return f"{record.point.psnr_db:.2f}"
 
 
+def percent(share: float) -> str:
+    """A share of 0 to 1 in percent."""
+    return f"{100 * share:.1f} %"
+
+
+def reach(record: Record) -> str:
+    """How many images fit no file, or that the rate cannot be reached for them."""
+    if record.delivery is None:
+        return "-"
+    return percent(record.unfit) if record.reachable else f"cannot be reached ({percent(record.unfit)} of images)"
+
+
 def origin(part: str, record: Record) -> str:
     """The sentence that says where figures come from."""
     conditions = record.conditions
+    limit = "" if conditions.limit is None else f" --limit {conditions.limit}"
     return (
         f"{conditions.n} images of `{record.cell.data}`, noise of seed {conditions.seed}, 95 % intervals; made by "
-        f"`sdjscc study {part} --data DATA --out docs/results` from the shipped weights.\n"
+        f"`sdjscc study {part} --data DATA --out docs/results --seed {conditions.seed}{limit}`.\n"
     )

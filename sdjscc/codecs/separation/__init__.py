@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sdjscc.codecs.base import Outcome, Reception
-from sdjscc.codecs.separation.bpg import Bpg, bpg_or_equivalent
+from sdjscc.codecs.separation.bpg import Bpg, bpg_or_equivalent, bpg_tools_on_path
 from sdjscc.codecs.separation.chain import SeparationCodec
 from sdjscc.codecs.separation.hevc import HevcIntra
 from sdjscc.codecs.separation.jpeg import Jpeg
@@ -20,4 +20,5 @@ __all__ = [
     "SourceCoder",
     "WebP",
     "bpg_or_equivalent",
+    "bpg_tools_on_path",
 ]
