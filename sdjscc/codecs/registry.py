@@ -20,7 +20,7 @@ from sdjscc.errors import InvalidRequest, MissingDependency, UnknownName
 
 __all__ = ["DEFAULT_CODEC", "CodecRegistry", "Installed"]
 
-DEFAULT_CODEC = "deep-jscc"
+DEFAULT_CODEC = "sd-jscc"
 _DEFAULT_BPP = 0.25
 _WEIGHTS_VARIABLE = "SDJSCC_WEIGHTS"
 
