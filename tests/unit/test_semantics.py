@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sdjscc.errors import InvalidRequest, UnknownName
+from sdjscc.semantics.agreement import agreement
 from sdjscc.semantics.gradients import map_gradients
 from sdjscc.semantics.loss import DistillationLoss, SemanticLoss
 from sdjscc.semantics.weights import read_gradients, semantic_weights, write_gradients
@@ -111,6 +112,33 @@ def test_gradients_reach_the_received_image_alone(classifier: Classifier, images
         assert received.grad.abs().sum() > 0
         assert original.grad is None
         assert loss(images, images).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_agreement_is_the_rank_correlation_of_loss_and_damage(classifier: Classifier, images: Tensor) -> None:
+    """Four strengths of noise: losses and damage grow with it, so the ranks agree."""
+    noise = torch.randn(images[:1].shape, generator=torch.Generator().manual_seed(0))
+    originals = images[:1].expand(4, -1, -1, -1)
+    received = (originals + torch.tensor([0.0, 0.03, 0.2, 0.6]).view(-1, 1, 1, 1) * noise).clamp(0, 1)
+    halves = [(originals[:2], received[:2]), (originals[2:], received[2:])]
+    pixels, by_layer = agreement(classifier, halves, {"head": [torch.ones(1280), -torch.ones(1280)]})
+    assert pixels == pytest.approx(1)
+    assert by_layer["head"] == pytest.approx([1, -1])
+
+
+def test_a_strided_depthwise_convolution_has_the_gradient_of_the_plain_one(classifier: Classifier) -> None:
+    """The classifier takes it another way, for speed."""
+    layers = [module for module in classifier.modules() if type(module).__name__ == "_StridedDepthwise"]
+    assert len(layers) == 4
+    for layer in layers:
+        assert isinstance(layer, torch.nn.Conv2d)
+        x = torch.randn(2, layer.in_channels, 17, 16, generator=torch.Generator().manual_seed(0), requires_grad=True)
+        plain = torch.nn.Conv2d.forward(layer, x)
+        found = layer(x)
+        assert torch.allclose(found, plain, atol=1e-5)
+        assert torch.equal(layer(x.detach()), plain.detach())
+        upstream = torch.randn(plain.shape, generator=torch.Generator().manual_seed(1))
+        expected, gradient = (torch.autograd.grad(y, x, upstream, retain_graph=True)[0] for y in (plain, found))
+        assert torch.allclose(gradient, expected, atol=1e-4)
 
 
 def test_weights_that_do_not_fit_are_refused(classifier: Classifier, images: Tensor) -> None:

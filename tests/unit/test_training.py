@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -16,10 +17,14 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from sdjscc.cli.train import command
+from sdjscc.codecs import Codec
+from sdjscc.codecs.card import read_card
 from sdjscc.codecs.jscc.network import Architecture
 from sdjscc.data.folder import scan
 from sdjscc.errors import InvalidRequest
+from sdjscc.evaluation import Point
 from sdjscc.training.config import TrainConfig, load_config, shipped_configs
+from sdjscc.training.publish import publish
 from sdjscc.training.trainer import Trainer
 
 ARCHITECTURE = Architecture(latent_channels=8, width=16, encoder_blocks=(0, 1), decoder_blocks=(1, 0, 0))
@@ -104,6 +109,41 @@ def test_validation_images_are_not_trained_on(data: Path, tmp_path: Path) -> Non
     assert len(training) == 12
     assert len(validation) == 4
     assert not training & validation
+
+
+def test_further_images_are_trained_on_and_never_validated_on(data: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    (more / "dog").mkdir(parents=True)
+    Image.fromarray(skimage.data.cat()[:40, :40]).save(more / "dog" / "a.png")
+    trainer = Trainer(CONFIG, scan(data), tmp_path / "run", more=[scan(more)], device="cpu")
+    assert more / "dog" / "a.png" in trainer.training_images.paths
+    assert len(trainer.training_images) == 13
+    assert trainer.training_images.class_names == ("cat", "coffee", "dog")
+    assert [trainer.training_images.class_names[label] for label in trainer.training_images.labels[-2:]] == [
+        "coffee",
+        "dog",
+    ]
+    assert all(path.is_relative_to(data) for path in trainer.validation_images.paths)
+
+
+def test_a_run_is_published_with_what_was_measured(data: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / "run", CONFIG.model_copy(update={"steps": 3}))
+    folder, codecs = tmp_path / "weights", []
+
+    def measure(codec: Codec) -> list[Point]:
+        codecs.append(codec)
+        right = np.array([True, False])
+        return [Point("test", 0.125, 5.0, 2, 0.5, 0.98, 0.5, 20.12345, 0.1, 0.6, 0.01, 0.0625, right)]
+
+    card = publish(tmp_path / "run", folder, measure, data_name="cups", task="stl10", measured_by="hand")
+    assert card == read_card(folder / "test-0.125bpp.json")
+    assert card.training["images"] == 12
+    assert card.training["data"] == f"{data.parent.name}/{data.name}"
+    assert (card.figures[0].psnr_db, card.figures[0].data, card.measured_by) == (20.123, "cups", "hand")
+    weights = folder / "test-0.125bpp.safetensors"
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == card.weights_sha256 == codecs[0].weights_sha256
+    with pytest.raises(InvalidRequest, match="holds no validated training run"):
+        publish(tmp_path, folder, measure, data_name="", task="", measured_by="")
 
 
 def test_shipped_configurations_are_valid() -> None:
