@@ -6,7 +6,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,26 +36,29 @@ def plot_over_snr(points: Sequence[Point], file: Path) -> None:
     plot_curves({f"{codec}, {bpp:g} bpp": list(members) for (codec, bpp), members in curves}, file)
 
 
-def plot_curves(curves: Mapping[str, Sequence[Point]], file: Path) -> None:
-    """PSNR and accuracy over the SNR; ``curves`` by what the legend calls them. Raises as `plot_over_snr`."""
+def plot_curves(curves: Mapping[str, Sequence[Point]], file: Path, over: Literal["snr_db", "bpp"] = "snr_db") -> None:
+    """PSNR and accuracy over SNR or rate; ``curves`` by what the legend calls them. Raises as `plot_over_snr`."""
     in_legend = len(curves) > _MOST_IN_AXES
     size = (9, 4.4) if in_legend else (9, 3.4)
     figure, (fidelity, accuracy) = plt.subplots(1, 2, figsize=size, layout="constrained")
     for number, (label, points) in enumerate(curves.items()):
-        curve = sorted(points, key=lambda p: p.snr_db)
-        snrs_db = [p.snr_db for p in curve]
+        curve = sorted(points, key=attrgetter(over))
+        x = [getattr(p, over) for p in curve]
         style = {
             "label": label,
             "marker": _MARKERS[number % len(_MARKERS)],
             "linestyle": _DASHES[number % len(_DASHES)],
             "capsize": 3,
         }
-        fidelity.errorbar(snrs_db, [p.psnr_db for p in curve], [p.psnr_db_ci95 for p in curve], **style)
+        fidelity.errorbar(x, [p.psnr_db for p in curve], [p.psnr_db_ci95 for p in curve], **style)
         percent, half_width = [100 * p.accuracy for p in curve], [100 * p.accuracy_ci95 for p in curve]
-        accuracy.errorbar(snrs_db, percent, half_width, **style)
+        accuracy.errorbar(x, percent, half_width, **style)
     for axes, quantity in ((fidelity, "PSNR (dB)"), (accuracy, "accuracy (%)")):
-        axes.set_xlabel("SNR (dB)")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if over == "snr_db":
+            axes.set_xlabel("SNR (dB)")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
+            axes.set_xlabel("rate (bits per pixel)")
         axes.set_ylabel(quantity)
         axes.grid(alpha=0.3)
     if in_legend:

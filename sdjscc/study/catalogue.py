@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sdjscc.study import envelope, equal_uses, fig4, fig5, gain, table1
+from sdjscc.study import envelope, equal_uses, fig4, fig5, fig6, gain, table1
 from sdjscc.study.part import Part
 
 __all__ = ["PARTS"]
 
-PARTS: tuple[Part, ...] = (fig4.PART, table1.PART, fig5.PART, gain.PART, equal_uses.PART, envelope.PART)
+PARTS: tuple[Part, ...] = (fig4.PART, table1.PART, fig5.PART, gain.PART, fig6.PART, equal_uses.PART, envelope.PART)

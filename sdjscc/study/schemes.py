@@ -43,6 +43,7 @@ _LABELS = {
     ORIGINAL: "original",
     DEEP: "deep JSCC",
     SEMANTIC: "SD-JSCC",
+    "sd-jscc-no-gsw": "SD-JSCC without GSW",
     "deep-jscc-snr5": "deep JSCC, trained at 5 dB",
     "sd-jscc-snr5": "SD-JSCC, trained at 5 dB",
 }

@@ -26,7 +26,7 @@ from sdjscc.codecs.separation.frame import frame_words
 from sdjscc.data.images import encode_image
 from sdjscc.errors import InvalidRequest, NotReady, UnknownName
 from sdjscc.evaluation import Link, Point
-from sdjscc.study import comparison, envelope, equal_uses, fig4, fig5, gain, measure, table1
+from sdjscc.study import comparison, envelope, equal_uses, fig4, fig5, fig6, gain, measure, table1
 from sdjscc.study.block_errors import BlockErrors, file_of, read_block_errors
 from sdjscc.study.carriers import Carrier, capacity_bits, open_carrier
 from sdjscc.study.datasets import STL10
@@ -398,6 +398,21 @@ def test_comparisons_are_drawn_from_results(part: object, name: str, out: Path) 
         results.add(record(cell))
     part.write(results, out)  # type: ignore[attr-defined]
     assert "| SD-JSCC, trained at 5 dB |" in (out / f"{name}.md").read_text()
+
+
+def test_gains_are_drawn_from_results(out: Path) -> None:
+    results = results_of(out, gain.PART.cells, lambda _: {})
+    for name, part in (("gain", gain.PART), ("fig6", fig6.PART)):
+        part.write(results, out)
+        text = (out / f"{name}.md").read_text()
+        assert f"50 images of `stl10/test`, noise of seed 0, 95 % intervals; made by `sdjscc study {name}" in text
+        assert (out / f"{name}.png").is_file()
+    assert (out / "gain.md").read_text().count("| 0.25 |") == 4
+    assert "Trained at 5 dB" not in (out / "gain.md").read_text()
+    for cell in gain.PART.optional:
+        results.add(record(cell))
+    gain.PART.write(results, out)
+    assert "Trained at 5 dB" in (out / "gain.md").read_text()
 
 
 def test_table1_is_drawn_from_results(out: Path) -> None:
