@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sdjscc.evaluation import Point
 
-__all__ = ["Picture", "plot_bars", "plot_curves", "plot_over_snr", "plot_pictures", "plot_weights"]
+__all__ = ["Picture", "plot_bars", "plot_curves", "plot_over_snr", "plot_over_tau", "plot_pictures", "plot_weights"]
 
 _MARKERS = "osD^vPX*"
 _DASHES = ("-", "--", "-.", ":")
@@ -66,6 +66,21 @@ def plot_curves(curves: Mapping[str, Sequence[Point]], file: Path, over: Literal
     else:
         fidelity.legend()
     figure.suptitle(f"{min(p.n for points in curves.values() for p in points)} images")
+    _save(figure, file)
+
+
+def plot_over_tau(points: Mapping[float, Point], file: Path) -> None:
+    """Accuracy over the temperature tau of GSW; ``points`` by tau, 0 among them. Raises as `plot_over_snr`."""
+    figure, axes = plt.subplots(figsize=(4.5, 3.4), layout="constrained")
+    taus = sorted(points)
+    accuracies = [100 * points[tau].accuracy for tau in taus]
+    axes.errorbar(taus, accuracies, [100 * points[tau].accuracy_ci95 for tau in taus], marker="o", capsize=3)
+    # Logarithmic, with a place for 0.
+    axes.set_xscale("symlog", linthresh=min(tau for tau in taus if tau))
+    axes.set_xlabel("tau")
+    axes.set_ylabel("accuracy (%)")
+    axes.grid(alpha=0.3)
+    axes.set_title(f"{min(point.n for point in points.values())} images", fontsize=10)
     _save(figure, file)
 
 

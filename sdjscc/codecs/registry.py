@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
@@ -50,12 +51,12 @@ class Installed:
 
 
 class CodecRegistry:
-    """The codecs installed when it was made: all whose card and weights are in the package or in the folders of
-    ``$SDJSCC_WEIGHTS``, and the separation chains that the extra ``baselines`` brings. Loaded codecs are kept. Safe to
-    share between threads."""
+    """The codecs installed when it was made: all whose card and weights are in the package, in the folders of
+    ``$SDJSCC_WEIGHTS`` or in ``more`` folders, and the separation chains that the extra ``baselines`` brings. Loaded
+    codecs are kept. Safe to share between threads."""
 
-    def __init__(self) -> None:
-        folders = [Path(str(resources.files("sdjscc") / "weights"))]
+    def __init__(self, more: Sequence[Path] = ()) -> None:
+        folders = [Path(str(resources.files("sdjscc") / "weights")), *more]
         folders += [Path(folder) for folder in os.environ.get(_WEIGHTS_VARIABLE, "").split(os.pathsep) if folder]
         found = [
             _with_weights(read_card(card), card.with_suffix(".safetensors"))

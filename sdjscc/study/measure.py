@@ -54,6 +54,11 @@ class Study:
     def out(self) -> Path:
         return self.results.file.parent
 
+    @property
+    def weights(self) -> Path:
+        """Folder of the weights that the study itself trained."""
+        return self.out / "weights"
+
     def images(self, folder: str) -> LabelledImages:
         """The images of ``folder`` below `data`. Raises `InvalidRequest` where they are too few to measure on."""
         if folder not in self._images:
@@ -78,7 +83,7 @@ class Study:
         Raises `InvalidRequest`, `UnknownName`, `NotReady` and `MissingDependency` for data, codecs and tools that are
         not there, before anything is measured.
         """
-        registry = CodecRegistry()
+        registry = CodecRegistry([self.weights])
         wanted = [*cells, *(cell for cell in optional if _installed(cell, registry))]
         missing = [
             (cell, conditions)
@@ -86,7 +91,7 @@ class Study:
             if not self.results.has(cell, conditions)
         ]
         tasks = [
-            _Task(scheme, bpp, self.images(folder), self._stand_in_of(scheme, folder), tuple(members))
+            _Task(scheme, bpp, self.weights, self.images(folder), self._stand_in_of(scheme, folder), tuple(members))
             for (scheme, bpp, folder), members in groupby(sorted(missing, key=_codec_and_data), key=_codec_and_data)
         ]
         for task in tasks:
@@ -132,6 +137,8 @@ class _Task:
 
     scheme: str
     bpp: float
+    weights: Path
+    """Folder of weights beside those that are installed."""
     images: LabelledImages
     stand_in: NDArray[np.uint8]
     cells: tuple[tuple[Cell, Conditions], ...]
@@ -142,7 +149,7 @@ _Message = Record | Cell | int
 
 
 def _measure(task: _Task, send: Callable[[_Message], None]) -> None:
-    carrier = open_carrier(task.scheme, task.bpp, task.stand_in, CodecRegistry())
+    carrier = open_carrier(task.scheme, task.bpp, task.stand_in, CodecRegistry([task.weights]))
     for cell, conditions in task.cells:
         send(cell)
         link = carrier.link(cell.snr_db, conditions.seed)

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sdjscc.plots": {"evaluation"},
     "sdjscc.semantics": {"errors", "tasks"},
     "sdjscc.training": {"errors", "channels", "codecs", "data", "evaluation", "semantics", "tasks"},
-    "sdjscc.study": {"errors", "channels", "codecs", "data", "evaluation", "plots", "tasks"},
+    "sdjscc.study": {"errors", "channels", "codecs", "data", "evaluation", "plots", "tasks", "training"},
     "sdjscc.wire": {"errors", "data", "v1"},
     "sdjscc.serving": {"errors", "wire", "v1"},
     "sdjscc.client": {"errors", "data", "metrics", "wire", "v1"},

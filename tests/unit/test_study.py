@@ -26,10 +26,11 @@ from sdjscc.codecs.separation.frame import frame_words
 from sdjscc.data.images import encode_image
 from sdjscc.errors import InvalidRequest, NotReady, UnknownName
 from sdjscc.evaluation import Link, Point
-from sdjscc.study import comparison, envelope, equal_uses, fig4, fig5, fig6, gain, measure, table1
+from sdjscc.study import comparison, envelope, equal_uses, fig4, fig5, fig6, fig7, fig8, gain, measure, table1
 from sdjscc.study.block_errors import BlockErrors, file_of, read_block_errors
 from sdjscc.study.carriers import Carrier, capacity_bits, open_carrier
 from sdjscc.study.datasets import STL10
+from sdjscc.study.fine_tunes import FineTune, train
 from sdjscc.study.measure import Study
 from sdjscc.study.modes import MODES, Mode, bpp_of
 from sdjscc.study.part import grid
@@ -449,3 +450,45 @@ def test_the_strip_is_drawn_from_what_was_kept(out: Path) -> None:
     fig5.PART.write(Results(out / "results.json"), out)
     assert "| n0/1.jpg | ✗ beagle | ✗ no file fits: beagle |" in (out / "fig5.md").read_text()
     assert (out / "fig5.png").is_file()
+
+
+def test_fine_tunes_are_drawn_from_results(out: Path) -> None:
+    cells = [fig7._cell(tau) for tau in fig7.TAUS]
+    cells += [cell for scheme in fig8._schemes() for cell in fig8._cells(scheme)]
+    results = results_of(out, cells)
+    for name, part in (("fig7", fig7.PART), ("fig8", fig8.PART)):
+        part.write(results, out)
+        assert "300 steps of batch 16" in (out / f"{name}.md").read_text()
+        assert (out / f"{name}.png").is_file()
+
+
+def test_fine_tunes_differ_in_what_is_compared_alone() -> None:
+    plain, sharp = (fig7.tune(tau).settings.model_dump() for tau in (0.0, 300.0))
+    assert {key for key in plain if plain[key] != sharp[key]} == {"codec", "loss"}
+    assert {key for key in plain["loss"] if plain["loss"][key] != sharp["loss"][key]} == {"tau"}
+    low, high = (fig8.tune(snr_db).settings.model_dump() for snr_db in (0.0, 20.0))
+    assert {key for key in low if low[key] != high[key]} == {"codec", "snr_db"}
+
+
+def test_a_fine_tune_is_trained_once_and_found_by_the_study(data: Path, out: Path) -> None:
+    small = {"latent_channels": 8, "width": 16, "encoder_blocks": (0, 0), "decoder_blocks": (0, 0, 0)}
+    changes = {
+        "architecture": small,
+        "steps": 2,
+        "batch": 2,
+        "crop": 16,
+        "validation_fraction": 0.5,
+        "precision": "no",
+    }
+    tune = FineTune("tiny", "deep-jscc-0.25bpp", changes)
+    study = Study(Results(out / "results.json"), data, None, 0)
+    train([tune], STL10, study)
+    weights = study.weights / "tiny-0.125bpp.safetensors"
+    trained = weights.read_bytes()
+    train([tune], STL10, study)
+    assert weights.read_bytes() == trained
+    cells = grid(["tiny"], [0.125], [5.0], STL10)
+    study.measure(cells)
+    assert study.results[cells[0]].conditions.n == 4
+    with pytest.raises(InvalidRequest, match="another configuration"):
+        train([FineTune("tiny", "deep-jscc-0.25bpp", {**changes, "seed": 1})], STL10, study)
