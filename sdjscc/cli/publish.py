@@ -41,9 +41,11 @@ def command(
     if test is not None and results is not None:
         raise InvalidRequest("--test and --results are two sources of one card's figures; give one of them")
 
+    images = scan(test).sample(limit, _SEED) if test is not None else None
+
     def measure(codec: Codec) -> Iterable[Point]:
-        if test is not None:
-            return evaluate(codec, get_classifier(task), scan(test).sample(limit, _SEED), _SNRS_DB, _SEED)
+        if images is not None:
+            return evaluate(codec, get_classifier(task), images, _SNRS_DB, _SEED)
         if results is not None:
             return Results(results).points_of(codec.weights_sha256, task)
         return []

@@ -16,7 +16,7 @@ from PIL import Image
 
 from deploy.local import LocalLink, ServiceProcess
 from sdjscc.client import AsyncClient, Client, LinkError, Result
-from sdjscc.codecs import CodecRegistry
+from sdjscc.codecs import DEFAULT_CODEC, CodecRegistry
 from sdjscc.data.images import encode_image
 from sdjscc.errors import InvalidRequest
 from sdjscc.metrics import psnr_db
@@ -39,7 +39,7 @@ def test_a_photograph_arrives_with_a_label(client: Client, cat: Pixels) -> None:
     assert result.image is not None
     assert result.image.shape == cat.shape
     assert result.psnr_db is not None
-    assert result.psnr_db > 25
+    assert result.psnr_db > 22
     assert result.labels[0].name == "cat"
     assert len(result.labels) == 3
     probabilities = [label.probability for label in result.labels]
@@ -52,7 +52,7 @@ def test_bits_and_channel_uses_count_the_padding(client: Client, cat: Pixels) ->
     assert cat.shape == (300, 451, 3)
     assert result.bits == 16 * 38 * 57
     assert result.channel_uses == result.bits // 2
-    assert (result.codec, result.bpp) == ("deep-jscc", 0.25)
+    assert (result.codec, result.bpp) == (DEFAULT_CODEC, 0.25)
 
 
 def test_quality_grows_with_the_snr(client: Client, cat: Pixels) -> None:
@@ -64,7 +64,7 @@ def test_the_services_add_nothing_to_what_the_library_does(client: Client, photo
     """What comes over the chain is, to the last bit, codec, channel and codec called by hand."""
     from sdjscc.channels import AWGN, UNIPOLAR_IQ, noise_generator
 
-    codec = CodecRegistry().load("deep-jscc", 0.25)
+    codec = CodecRegistry().load()
     symbols = UNIPOLAR_IQ.modulate(codec.encode(photograph[None]).reshape(-1))
     received = AWGN().transmit(symbols, 5.0, noise_generator(42))
     height, width, _ = photograph.shape
