@@ -7,12 +7,12 @@ from enum import IntEnum
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sdjscc.data.folder import LabelledImages
 from sdjscc.errors import InvalidRequest
+from sdjscc.training.augmentation import Augmentation, Pixels, random_part, recoloured
 
 __all__ = ["RandomCrops", "StepSampler", "Stream", "step_rng", "training_batches"]
 
@@ -49,9 +49,9 @@ class StepSampler(Sampler[list[ItemKey]]):
 class RandomCrops(Dataset[Tensor]):
     """Random square crops and mirror images, float ``(3, crop, crop)`` in [0, 1]. Decoded images are kept."""
 
-    def __init__(self, images: LabelledImages, crop: int, seed: int) -> None:
-        self.images, self.crop, self.seed = images, crop, seed
-        self._cache: dict[int, NDArray[np.uint8]] = {}
+    def __init__(self, images: LabelledImages, crop: int, augmentation: Augmentation, seed: int) -> None:
+        self.images, self.crop, self.augmentation, self.seed = images, crop, augmentation, seed
+        self._cache: dict[int, Pixels] = {}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -68,17 +68,28 @@ class RandomCrops(Dataset[Tensor]):
                 "leave it out or set a smaller crop"
             )
         rng = np.random.default_rng((self.seed, step, place, index))
-        top, left = rng.integers(height - self.crop + 1), rng.integers(width - self.crop + 1)
-        patch = pixels[top : top + self.crop, left : left + self.crop]
+        if self.augmentation == "strong":
+            patch = recoloured(random_part(pixels, self.crop, rng), rng)
+        else:
+            top, left = rng.integers(height - self.crop + 1), rng.integers(width - self.crop + 1)
+            patch = pixels[top : top + self.crop, left : left + self.crop]
         if rng.integers(2):
             patch = patch[:, ::-1]
         return torch.from_numpy(patch.copy()).permute(2, 0, 1).float().div_(255)
 
 
 def training_batches(
-    images: LabelledImages, *, crop: int, batch: int, start: int, stop: int, seed: int, process: int
+    images: LabelledImages,
+    *,
+    crop: int,
+    augmentation: Augmentation = "crop",
+    batch: int,
+    start: int,
+    stop: int,
+    seed: int,
+    process: int,
 ) -> DataLoader[Tensor]:
     """Batches ``(batch, 3, crop, crop)`` for steps ``start`` to ``stop - 1``. Images are read in this process: decoded
     once and kept, they cost less than handing them over from a worker."""
     sampler = StepSampler(len(images), batch, start, stop, seed, process)
-    return DataLoader(RandomCrops(images, crop, seed), batch_sampler=sampler)
+    return DataLoader(RandomCrops(images, crop, augmentation, seed), batch_sampler=sampler)

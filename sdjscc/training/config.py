@@ -64,6 +64,10 @@ class TrainConfig(BaseModel):
 
     snr_db: tuple[float, float] = Field((0.0, 20.0), description="SNR of each training image is drawn from here, in dB")
     crop: int = Field(96, ge=STRIDE, multiple_of=STRIDE, description="side of the random square crops, pixels")
+    augmentation: Literal["crop", "strong"] = Field(
+        "crop",
+        description="crop: random crops and mirror images; strong: parts of random size and shape, scaled, recoloured",
+    )
     validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of the training images held out")
 
     batch: int = Field(32, gt=0, description="images a step and process")

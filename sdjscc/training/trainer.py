@@ -126,6 +126,7 @@ class Trainer:
         batches = training_batches(
             self.training_images,
             crop=config.crop,
+            augmentation=config.augmentation,
             batch=config.batch,
             start=status.step,
             stop=config.steps,
