@@ -1,0 +1,50 @@
+"""Augmented views: of the right shape, drawn from the seed alone, and made of the photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sdjscc.training.augmentation import random_part, recoloured
+
+Pixels = NDArray[np.uint8]
+View = Callable[[Pixels, np.random.Generator], Pixels]
+
+
+def part_of(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    return random_part(pixels, 64, rng)
+
+
+@pytest.mark.parametrize("view", [part_of, recoloured])
+def test_a_view_depends_on_its_seed_alone(photograph: Pixels, view: View) -> None:
+    first, again, other = (view(photograph, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_parts_hold_35_to_100_percent_of_the_area() -> None:
+    """On a ramp of one grey level a column, the range of levels in a part is its width."""
+    ramp = np.broadcast_to(np.arange(100, dtype=np.uint8)[None, :, None], (100, 100, 3)).copy()
+    parts = [random_part(ramp, 32, np.random.default_rng(seed)) for seed in range(300)]
+    widths = np.array([int(part.max()) - int(part.min()) for part in parts])
+    assert all(part.shape == (32, 32, 3) for part in parts)
+    # Narrowest: 35 % of the area, a third higher than wide. Cubic interpolation may cut off a level on each side.
+    assert 100 * np.sqrt(0.35 * 3 / 4) - 4 < widths.min() < 60
+    assert widths.max() >= 97
+
+
+def test_an_image_long_and_narrow_has_parts() -> None:
+    strip = np.zeros((4, 300, 3), np.uint8)
+    assert random_part(strip, 16, np.random.default_rng(0)).shape == (16, 16, 3)
+
+
+def test_grey_stays_grey_and_mean_brightness_moves_by_30_percent_at_most() -> None:
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    for seed in range(50):
+        view = recoloured(grey, np.random.default_rng(seed)).astype(int)
+        assert np.ptp(view) <= 1
+        assert 69 <= view.mean() <= 131
