@@ -85,6 +85,7 @@ class Trainer:
         training_images, validation_images = images.split(config.validation_fraction, config.seed)
         self.training_images = join([training_images, *more])
         self.validation_images = validation_images.shuffled(config.seed)
+        self.seen_images = training_images.sample(len(validation_images), config.seed)
 
         torch.manual_seed(config.seed)
         link = Link(config.architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -193,9 +194,14 @@ class Trainer:
         link = self.average.module
         assert isinstance(link, Link)
         with self.accelerator.autocast():
-            self.status.validation = validate(
-                link, self.validation_images, self.config, self.accelerator.device, self.classifier
-            )
+            device = self.accelerator.device
+            self.status.validation = validate(link, self.validation_images, self.config, device, self.classifier)
+            if self.classifier is not None:
+                # How much better it is on what it was trained on: overfitting, at one SNR in the middle.
+                snrs_db = self.config.validation_snr_db
+                middle = self.config.model_copy(update={"validation_snr_db": (snrs_db[(len(snrs_db) - 1) // 2],)})
+                seen = validate(link, self.seen_images, middle, device, self.classifier)
+                self.status.validation |= {f"seen_{name}": value for name, value in seen.items()}
         self.accelerator.log(self.status.validation, step=self.status.step)
         measure = "accuracy" if self.classifier is not None else "psnr_db"
         score = mean(value for name, value in self.status.validation.items() if name.startswith(measure))

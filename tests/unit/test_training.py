@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,6 +95,19 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
     trainer = train(data, tmp_path, config)
     # A grey image has about 12 dB here.
     assert trainer.status.validation["psnr_db@20"] > 14
+
+
+def test_overfitting_shows(data: Path, tmp_path: Path) -> None:
+    """Accuracy is also measured on images that were trained on, and has no say in what is best."""
+    named = tmp_path / "data"
+    for folder, name in (("cat", "cat"), ("coffee", "ship")):
+        shutil.copytree(data / folder, named / name)
+    trainer = train(named, tmp_path / "run", CONFIG.model_copy(update={"steps": 3, "validation_task": "stl10"}))
+    validation = trainer.status.validation
+    assert {"seen_accuracy@5", "seen_psnr_db@5", "accuracy@5"} <= validation.keys()
+    assert "seen_accuracy@10" not in validation
+    assert set(trainer.seen_images.paths) <= set(trainer.training_images.paths)
+    assert trainer.status.best_score == pytest.approx(np.mean([validation[f"accuracy@{s}"] for s in (0, 5, 10, 20)]))
 
 
 def test_a_folder_of_another_run_is_refused(data: Path, tmp_path: Path) -> None:
