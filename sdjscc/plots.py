@@ -56,7 +56,7 @@ def plot_curves(curves: Mapping[str, Sequence[Point]], file: Path, over: Literal
     for axes, quantity in ((fidelity, "PSNR (dB)"), (accuracy, "accuracy (%)")):
         if over == "snr_db":
             axes.set_xlabel("SNR (dB)")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         else:
             axes.set_xlabel("rate (bits per pixel)")
         axes.set_ylabel(quantity)

@@ -37,10 +37,8 @@ def command(as_json: bool) -> None:
 def _trained(card: ModelCard) -> str:
     training = card.training
     low, high = training["snr_db"]
-    return (
-        f"trained on {training['images']} images of {training['data']} for {training['steps']} steps at {low:g} to "
-        f"{high:g} dB"
-    )
+    snr = f"{low:g} dB" if low == high else f"{low:g} to {high:g} dB"
+    return f"trained on {training['images']} images of {training['data']} for {training['steps']} steps at {snr}"
 
 
 def _print_figures(card: ModelCard, console: Console) -> None:
