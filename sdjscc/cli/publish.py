@@ -50,13 +50,14 @@ def command(
             return Results(results).points_of(codec.weights_sha256, task)
         return []
 
-    measured_by = ""
-    if test is not None:
-        snrs = ",".join(f"{snr_db:g}" for snr_db in _SNRS_DB)
-        rest = f" --limit {limit}" if limit else ""
-        measured_by = f"sdjscc evaluate --data <{data_name}> --task {task} --snr {snrs} --seed {_SEED}{rest}"
-    if results is not None:
-        measured_by = "sdjscc study all"
+    def measured_by(codec: Codec) -> str:
+        if images is not None:
+            which = f"--task {task} --codec {codec.name} --bpp {codec.bpp:g}"
+            snrs = ",".join(f"{snr_db:g}" for snr_db in _SNRS_DB)
+            rest = f" --limit {limit}" if limit else ""
+            return f"sdjscc evaluate --data <{data_name}> {which} --snr {snrs} --seed {_SEED}{rest}"
+        return "sdjscc study all" if results is not None else ""
+
     folder = to or Path(str(resources.files("sdjscc") / "weights"))
     card = publish(run, folder, measure, data_name=data_name, task=task, measured_by=measured_by)
     click.echo(f"wrote {folder / card.stem}.safetensors and .json")

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from sdjscc.channels import AWGN, noise_generator, noise_power
 from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.data.folder import LabelledImages, scan
+from sdjscc.evaluation import over_awgn
 from sdjscc.semantics.agreement import agreement
 from sdjscc.semantics.weights import read_gradients, semantic_weights, shipped_gradients
 from sdjscc.tasks import get_classifier
@@ -52,10 +51,8 @@ def command(
 
 
 def _pairs(codec: Codec, images: LabelledImages, snr_db: float, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    channel, power = AWGN(), np.array([noise_power(snr_db)])
+    link = over_awgn(codec, (snr_db,), seed)
     for index in track(range(len(images)), "images", console=Console(stderr=True)):
         original = images.read(index)[None]
-        height, width = original.shape[1:3]
-        symbols = codec.constellation.modulate(codec.encode(original).ravel())
-        received = channel.transmit(symbols, snr_db, noise_generator((seed << 32) + index))
-        yield as_images(original), as_images(codec.decode(received[None], (width, height), power))
+        ((received, _),) = link(original, index)
+        yield as_images(original), as_images(received)

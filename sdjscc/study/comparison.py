@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sdjscc.plots import plot_curves
 from sdjscc.study.datasets import Dataset
-from sdjscc.study.part import grid
+from sdjscc.study.part import Part, grid
 from sdjscc.study.results import Cell, Record, Results
 from sdjscc.study.schemes import AGREED, DEEP, PAIRS, PLAIN, SEMANTIC, label
 from sdjscc.study.tables import accuracy, gain, origin, percent, psnr, reach, table
@@ -40,6 +40,10 @@ class Comparison:
     @property
     def optional(self) -> tuple[Cell, ...]:
         return grid(AT_5_DB, [self.learned_bpp], self.snrs_db, self.dataset)
+
+    def part(self, summary: str) -> Part:
+        """The experiment of this comparison."""
+        return Part(self.name, summary, self.cells, self.write, optional=self.optional)
 
     def write(self, results: Results, out: Path) -> None:
         """``<name>.md`` and ``<name>.png``. Raises `InvalidRequest` where a result is missing."""

@@ -7,7 +7,6 @@ from sdjscc.study.comparison import Comparison
 from sdjscc.study.datasets import STL10
 from sdjscc.study.fig4 import SNRS_DB
 from sdjscc.study.modes import Mode, bpp_of
-from sdjscc.study.part import Part
 
 __all__ = ["PART", "PIXELS", "USES"]
 
@@ -38,10 +37,4 @@ _COMPARISON = Comparison(
     ),
 )
 
-PART = Part(
-    _COMPARISON.name,
-    "the same at 0.125 channel uses a pixel for all",
-    _COMPARISON.cells,
-    _COMPARISON.write,
-    optional=_COMPARISON.optional,
-)
+PART = _COMPARISON.part("the same at 0.125 channel uses a pixel for all")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sdjscc.study.comparison import Comparison
 from sdjscc.study.datasets import STL10
-from sdjscc.study.part import Part
 
 __all__ = ["PART", "SNRS_DB"]
 
@@ -29,10 +28,6 @@ _COMPARISON = Comparison(
     ),
 )
 
-PART = Part(
-    _COMPARISON.name,
-    "accuracy over the SNR at 0.25 bpp: learned codecs, and JPEG, WebP and BPG behind LDPC and 16-QAM",
-    _COMPARISON.cells,
-    _COMPARISON.write,
-    optional=_COMPARISON.optional,
+PART = _COMPARISON.part(
+    "accuracy over the SNR at 0.25 bpp: learned codecs, and JPEG, WebP and BPG behind LDPC and 16-QAM"
 )

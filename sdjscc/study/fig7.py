@@ -6,17 +6,16 @@ from pathlib import Path
 
 from sdjscc.plots import plot_over_tau
 from sdjscc.study.datasets import STL10
-from sdjscc.study.fine_tunes import FineTune, train
+from sdjscc.study.fine_tunes import STEPS, FineTune, train
 from sdjscc.study.measure import Study
 from sdjscc.study.part import Part, grid
 from sdjscc.study.results import Cell, Record, Results
 from sdjscc.study.tables import accuracy, gain, origin, psnr, table
 from sdjscc.training.config import SemanticLossConfig, load_config
 
-__all__ = ["PART", "STEPS", "TAUS"]
+__all__ = ["PART", "TAUS"]
 
 TAUS = (0.0, 300.0, 1_200.0, 5_000.0, 20_000.0)
-STEPS = 300
 _BPP, _SNR_DB = 0.5, 20.0
 _CONFIG = "sd-jscc-0.5bpp"
 
@@ -25,13 +24,7 @@ def tune(tau: float) -> FineTune:
     """The fine-tune of one temperature."""
     loss = load_config(_CONFIG).loss
     assert isinstance(loss, SemanticLossConfig)
-    changes = {
-        "loss": loss.model_copy(update={"tau": tau}).model_dump(),
-        "steps": STEPS,
-        "validate_every": STEPS,
-        "warmup": STEPS // 10,
-        "ema": 0.98,
-    }
+    changes = {"loss": loss.model_copy(update={"tau": tau}).model_dump()}
     return FineTune(f"sd-jscc-tau-{tau:g}", _CONFIG, changes)
 
 

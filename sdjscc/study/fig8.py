@@ -6,31 +6,23 @@ from pathlib import Path
 
 from sdjscc.plots import plot_curves
 from sdjscc.study.datasets import STL10
-from sdjscc.study.fine_tunes import FineTune, train
+from sdjscc.study.fine_tunes import STEPS, FineTune, train
 from sdjscc.study.measure import Study
 from sdjscc.study.part import Part, grid
 from sdjscc.study.results import Cell, Results
 from sdjscc.study.schemes import SEMANTIC, label
 from sdjscc.study.tables import accuracy, origin, table
 
-__all__ = ["PART", "STEPS", "TEST_SNRS_DB", "TRAIN_SNRS_DB"]
+__all__ = ["PART", "TEST_SNRS_DB", "TRAIN_SNRS_DB"]
 
 TRAIN_SNRS_DB = (0.0, 5.0, 10.0, 20.0)
 TEST_SNRS_DB = (0.0, 5.0, 10.0, 15.0, 20.0)
-STEPS = 300
 _BPP = 0.5
 
 
 def tune(snr_db: float) -> FineTune:
     """The fine-tune at one SNR in dB, from the weights for all."""
-    changes = {
-        "init": f"{SEMANTIC}@{_BPP:g}",
-        "snr_db": (snr_db, snr_db),
-        "steps": STEPS,
-        "validate_every": STEPS,
-        "warmup": STEPS // 10,
-        "ema": 0.98,
-    }
+    changes = {"init": f"{SEMANTIC}@{_BPP:g}", "snr_db": (snr_db, snr_db)}
     return FineTune(f"sd-jscc-trained-at-{snr_db:g}-db", "sd-jscc-0.5bpp", changes)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sdjscc.codecs.separation.mean_image import mean_of
 from sdjscc.data.folder import LabelledImages, scan
 from sdjscc.data.images import encode_image, load_image
 from sdjscc.study.files import write_whole
@@ -29,14 +30,14 @@ def stand_in(data: Path, train: str, out: Path) -> NDArray[np.uint8]:
 
 def mean_image(images: LabelledImages) -> NDArray[np.uint8]:
     """Mean of all images, each scaled to the size of the first, uint8 ``(h, w, 3)``."""
-    total = images.read(0).astype(np.float64)
-    height, width, _ = total.shape
-    for index in range(1, len(images)):
-        pixels = images.read(index)
-        if pixels.shape != total.shape:
-            pixels = np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
-        total += pixels
-    return np.rint(total / len(images)).astype(np.uint8)
+    height, width, _ = images.read(0).shape
+    return mean_of(_scaled(images.read(index), (width, height)) for index in range(len(images)))
+
+
+def _scaled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if (pixels.shape[1], pixels.shape[0]) == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
 def digest(pixels: NDArray[np.uint8]) -> str:

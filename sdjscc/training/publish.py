@@ -22,7 +22,13 @@ __all__ = ["publish"]
 
 
 def publish(
-    run: Path, folder: Path, measure: Callable[[Codec], Iterable[Point]], *, data_name: str, task: str, measured_by: str
+    run: Path,
+    folder: Path,
+    measure: Callable[[Codec], Iterable[Point]],
+    *,
+    data_name: str,
+    task: str,
+    measured_by: Callable[[Codec], str],
 ) -> ModelCard:
     """Write ``folder/<codec>-<bpp>bpp.safetensors`` (float16) and its card.
 
@@ -32,7 +38,7 @@ def publish(
         measure: called with the codec as it will be loaded; its points become the card's figures.
         data_name: of the images that were measured on, such as "STL-10 test".
         task: whose accuracy the points state.
-        measured_by: the command that makes the figures.
+        measured_by: the command that makes the figures, for the codec.
     """
     if not (run / "run.json").is_file():
         raise InvalidRequest(f"{run} holds no validated training run; train one there first: sdjscc train")
@@ -56,10 +62,10 @@ def publish(
             "software": {"torch": version("torch"), "accelerate": version("accelerate")},
             **{k: v for k, v in record["config"].items() if k not in {"codec", "architecture", "steps"}},
         },
-        measured_by=measured_by,
     )
-    points = measure(load_from_card(card, weights))
-    card = card.model_copy(update={"figures": tuple(_figure(point, data_name, task) for point in points)})
+    codec = load_from_card(card, weights)
+    figures = tuple(_figure(point, data_name, task) for point in measure(codec))
+    card = card.model_copy(update={"figures": figures, "measured_by": measured_by(codec)})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{card.stem}.safetensors").write_bytes(weights)
     (folder / f"{card.stem}.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n")

@@ -149,7 +149,7 @@ def test_a_run_is_published_with_what_was_measured(data: Path, tmp_path: Path) -
         right = np.array([True, False])
         return [Point("test", 0.125, 5.0, 2, 0.5, 0.98, 0.5, 20.12345, 0.1, 0.6, 0.01, 0.0625, right)]
 
-    card = publish(tmp_path / "run", folder, measure, data_name="cups", task="stl10", measured_by="hand")
+    card = publish(tmp_path / "run", folder, measure, data_name="cups", task="stl10", measured_by=lambda _: "hand")
     assert card == read_card(folder / "test-0.125bpp.json")
     assert card.training["images"] == 12
     assert card.training["data"] == f"{data.parent.name}/{data.name}"
@@ -157,7 +157,7 @@ def test_a_run_is_published_with_what_was_measured(data: Path, tmp_path: Path) -
     weights = folder / "test-0.125bpp.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == card.weights_sha256 == codecs[0].weights_sha256
     with pytest.raises(InvalidRequest, match="holds no validated training run"):
-        publish(tmp_path, folder, measure, data_name="", task="", measured_by="")
+        publish(tmp_path, folder, measure, data_name="", task="", measured_by=lambda _: "")
 
 
 def test_shipped_configurations_are_valid() -> None:

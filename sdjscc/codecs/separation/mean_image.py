@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image as PillowImage
 from sdjscc.codecs.separation.source import Image
 from sdjscc.errors import InvalidRequest
 
-__all__ = ["mean_of_folder"]
+__all__ = ["mean_of", "mean_of_folder"]
 
 
 def mean_of_folder(folder: Path) -> Image:
@@ -22,18 +23,29 @@ def mean_of_folder(folder: Path) -> Image:
     paths = sorted(path for path in folder.glob("*/*") if path.is_file())
     if not paths:
         raise InvalidRequest(f"no images under {folder}; name a folder of <class>/<image>")
-    total = _pixels(paths[0])
-    for path in paths[1:]:
+    return mean_of(_of_one_size(paths))
+
+
+def mean_of(images: Iterable[Image]) -> Image:
+    """The mean of images of one size, one or more, each uint8 ``(h, w, 3)``, rounded."""
+    total, count = np.zeros(1), 0
+    for image in images:
+        total, count = total + image, count + 1
+    return np.rint(total / count).astype(np.uint8)
+
+
+def _of_one_size(paths: Sequence[Path]) -> Iterator[Image]:
+    shape = _pixels(paths[0]).shape
+    for path in paths:
         pixels = _pixels(path)
-        if pixels.shape != total.shape:
+        if pixels.shape != shape:
             raise InvalidRequest(f"{path} is of another size than {paths[0]}; give images of one size")
-        total += pixels
-    return np.rint(total / len(paths)).astype(np.uint8)
+        yield pixels
 
 
-def _pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _pixels(path: Path) -> Image:
     with PillowImage.open(path) as opened:
-        return np.asarray(opened.convert("RGB"), np.float64).copy()
+        return np.asarray(opened.convert("RGB"))
 
 
 if __name__ == "__main__":
