@@ -17,7 +17,14 @@ __all__ = ["STEPS", "FineTune", "train"]
 
 STEPS = 300
 """Of a fine-tune, as far as its changes do not tell otherwise."""
-_SHORT = {"steps": STEPS, "validate_every": STEPS, "warmup": STEPS // 10, "ema": 0.98}
+# One validation, at the end, chooses nothing: few images do.
+_SHORT = {
+    "steps": STEPS,
+    "validate_every": STEPS,
+    "validation_images": 100,
+    "warmup": STEPS // 10,
+    "ema": 0.98,
+}
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,9 @@ class TrainConfig(BaseModel):
     warmup: int = Field(200, ge=0, description="steps")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the weight average that is validated and published")
-    precision: Literal["no", "bf16", "fp16"] = Field("bf16", description="mixed precision")
+    precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "auto", description="mixed precision; auto: bf16 where the device is fast in it, else none"
+    )
     seed: int = 0
 
     validate_every: int = Field(500, gt=0, description="steps between validations and checkpoints")

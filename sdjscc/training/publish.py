@@ -61,6 +61,7 @@ def publish(
             "seconds": record["seconds"],
             "software": {"torch": version("torch"), "accelerate": version("accelerate")},
             **{k: v for k, v in record["config"].items() if k not in {"codec", "architecture", "steps"}},
+            "precision": record["precision"],
         },
     )
     codec = load_from_card(card, weights)

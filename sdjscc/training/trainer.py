@@ -30,6 +30,7 @@ from sdjscc.training.batches import Stream, step_rng, training_batches
 from sdjscc.training.config import TrainConfig
 from sdjscc.training.link import Link
 from sdjscc.training.losses import build_loss
+from sdjscc.training.precision import fast_precision
 from sdjscc.training.start import warm_start
 from sdjscc.training.validation import validate
 
@@ -79,8 +80,13 @@ class Trainer:
         self.config, self.folder = config, folder
         self.status = Status()
         folder.mkdir(parents=True, exist_ok=True)
+        cpu = device == "cpu"
+        precision = fast_precision("cuda" if torch.cuda.is_available() and not cpu else "cpu")
         self.accelerator = Accelerator(
-            mixed_precision=config.precision, cpu=device == "cpu", log_with="tensorboard", project_dir=folder
+            mixed_precision=precision if config.precision == "auto" else config.precision,
+            cpu=cpu,
+            log_with="tensorboard",
+            project_dir=folder,
         )
         training_images, validation_images = images.split(config.validation_fraction, config.seed)
         self.training_images = join([training_images, *more])
@@ -218,6 +224,7 @@ class Trainer:
         run = {
             "config": self.config.model_dump(mode="json"),
             "training_images": self.training_images.count_by_folder(),
+            "precision": self.accelerator.mixed_precision,
             "step": self.status.step,
             "seconds": round(self.status.seconds),
             "validation": self.status.validation,

@@ -26,6 +26,7 @@ from sdjscc.errors import InvalidRequest
 from sdjscc.evaluation import Point
 from sdjscc.training.config import TrainConfig, load_config, shipped_configs
 from sdjscc.training.publish import publish
+from sdjscc.training.precision import fast_precision
 from sdjscc.training.trainer import Trainer
 
 ARCHITECTURE = Architecture(latent_channels=8, width=16, encoder_blocks=(0, 1), decoder_blocks=(1, 0, 0))
@@ -95,6 +96,14 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
     trainer = train(data, tmp_path, config)
     # A grey image has about 12 dB here.
     assert trainer.status.validation["psnr_db@20"] > 14
+
+
+@pytest.mark.parametrize(("capability", "precision"), [("AVX512", "bf16"), ("AVX2", "no"), ("DEFAULT", "no")])
+def test_bfloat16_is_used_where_the_processor_is_fast_in_it(
+    monkeypatch: pytest.MonkeyPatch, capability: str, precision: str
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert fast_precision("cpu") == precision
 
 
 def test_overfitting_shows(data: Path, tmp_path: Path) -> None:
