@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sdjscc.data.folder import LabelledImages
 from sdjscc.errors import InvalidRequest
-from sdjscc.training.augmentation import Augmentation, Pixels, random_part, recoloured
+from sdjscc.training.augmentation import Augmentation, Pixels, pasted, random_crop, random_part, recoloured
 
 __all__ = ["RandomCrops", "StepSampler", "Stream", "step_rng", "training_batches"]
 
@@ -58,6 +58,13 @@ class RandomCrops(Dataset[Tensor]):
 
     def __getitem__(self, key: ItemKey) -> Tensor:
         index, step, place = key
+        rng = np.random.default_rng((self.seed, step, place, index))
+        view = self._view(index, rng)
+        if self.augmentation == "cutmix" and rng.integers(2):
+            view = pasted(view, self._view(int(rng.integers(len(self))), rng), rng)
+        return torch.from_numpy(view.copy()).permute(2, 0, 1).float().div_(255)
+
+    def _view(self, index: int, rng: np.random.Generator) -> Pixels:
         pixels = self._cache.get(index)
         if pixels is None:
             pixels = self._cache[index] = self.images.read(index)
@@ -67,15 +74,12 @@ class RandomCrops(Dataset[Tensor]):
                 f"{self.images.paths[index]} is {width}x{height} pixels, smaller than the crop of {self.crop}; "
                 "leave it out or set a smaller crop"
             )
-        rng = np.random.default_rng((self.seed, step, place, index))
-        if self.augmentation == "strong":
-            patch = recoloured(random_part(pixels, self.crop, rng), rng)
-        else:
-            top, left = rng.integers(height - self.crop + 1), rng.integers(width - self.crop + 1)
-            patch = pixels[top : top + self.crop, left : left + self.crop]
-        if rng.integers(2):
-            patch = patch[:, ::-1]
-        return torch.from_numpy(patch.copy()).permute(2, 0, 1).float().div_(255)
+        # Parts are scaled, which blurs small images; half of the mixed views keep their sharpness.
+        scaled = self.augmentation == "strong" or (self.augmentation == "cutmix" and bool(rng.integers(2)))
+        view = random_part(pixels, self.crop, rng) if scaled else random_crop(pixels, self.crop, rng)
+        if self.augmentation != "crop":
+            view = recoloured(view, rng)
+        return view[:, ::-1] if rng.integers(2) else view
 
 
 def training_batches(

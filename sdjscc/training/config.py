@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sdjscc.codecs.jscc.network import STRIDE, Architecture
 from sdjscc.errors import InvalidRequest
+from sdjscc.training.augmentation import Augmentation
 
 __all__ = ["TrainConfig", "load_config", "shipped_configs"]
 
@@ -64,9 +65,10 @@ class TrainConfig(BaseModel):
 
     snr_db: tuple[float, float] = Field((0.0, 20.0), description="SNR of each training image is drawn from here, in dB")
     crop: int = Field(96, ge=STRIDE, multiple_of=STRIDE, description="side of the random square crops, pixels")
-    augmentation: Literal["crop", "strong"] = Field(
+    augmentation: Augmentation = Field(
         "crop",
-        description="crop: random crops and mirror images; strong: parts of random size and shape, scaled, recoloured",
+        description="crop: random crops and mirror images; strong: parts of random size and shape, scaled, recoloured; "
+        "cutmix: both kinds recoloured, half of them with a rectangle of another",
     )
     validation_fraction: float = Field(0.1, gt=0, lt=1, description="share of the training images held out")
 
