@@ -63,6 +63,9 @@ class TrainConfig(BaseModel):
     )
     loss: Loss = Field(PixelLossConfig(kind="mse"), discriminator="kind")
 
+    rates: tuple[int, ...] = Field(
+        (), description="numbers of latent channels, of which each step draws one to send; none: all are always sent"
+    )
     snr_db: tuple[float, float] = Field((0.0, 20.0), description="SNR of each training image is drawn from here, in dB")
     crop: int = Field(96, ge=STRIDE, multiple_of=STRIDE, description="side of the random square crops, pixels")
     augmentation: Augmentation = Field(
@@ -94,6 +97,8 @@ class TrainConfig(BaseModel):
     def _check(self) -> TrainConfig:
         if self.snr_db[0] > self.snr_db[1]:
             raise ValueError("snr_db is [lowest, highest]")
+        if any(not 0 < channels <= self.architecture.latent_channels for channels in self.rates):
+            raise ValueError(f"rates are between 1 and the {self.architecture.latent_channels} latent channels")
         return self
 
 

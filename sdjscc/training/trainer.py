@@ -178,11 +178,12 @@ class Trainer:
         rng = step_rng(config.seed, self.status.step, accelerator.process_index, Stream.CHANNEL)
         snr_db = torch.from_numpy(rng.uniform(*config.snr_db, len(images))).float().to(accelerator.device)
         generator = torch.Generator(accelerator.device).manual_seed(int(rng.integers(2**63)))
+        channels = int(rng.choice(config.rates)) if config.rates else None
         images = images.to(accelerator.device, memory_format=torch.channels_last)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         with accelerator.autocast():
-            loss: Tensor = self.loss(self.link(images, snr_db, generator), images)
+            loss: Tensor = self.loss(self.link(images, snr_db, generator, channels), images)
         self.optimizer.zero_grad()
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(self.link.parameters(), config.gradient_clip)
