@@ -9,7 +9,17 @@ from torch.nn import functional
 from sdjscc.errors import InvalidRequest
 from sdjscc.tasks.base import Classifier
 
-__all__ = ["DistillationLoss", "SemanticLoss"]
+__all__ = ["DistillationLoss", "SemanticLoss", "as_shown"]
+
+
+def as_shown(reconstructed: Tensor) -> Tensor:
+    """Images of any shape with each value clipped to [0, 1], as the receiver shows and classifies them; the gradient
+    passes straight through.
+
+    Without it a decoder learns to paint with brighter than white and darker than black, which the classifier sees in
+    training and nowhere else.
+    """
+    return reconstructed + (reconstructed.clamp(0, 1) - reconstructed).detach()
 
 
 class SemanticLoss(nn.Module):
@@ -31,10 +41,10 @@ class SemanticLoss(nn.Module):
         self.register_buffer("weights", weights.view(-1, 1, 1))
 
     def forward(self, reconstructed: Tensor, original: Tensor) -> Tensor:
-        """Loss of images ``(n, 3, h, w)`` in [0, 1], a float32 scalar."""
+        """Loss of images ``(n, 3, h, w)``, the original in [0, 1], a float32 scalar."""
         with torch.no_grad():
             clean = self.classifier.features(original, (self.layer,))[self.layer]
-        received = self.classifier.features(reconstructed, (self.layer,))[self.layer]
+        received = self.classifier.features(as_shown(reconstructed), (self.layer,))[self.layer]
         if len(self.weights) != clean.shape[1]:
             raise InvalidRequest(
                 f"{len(self.weights)} semantic weights do not fit {clean.shape[1]} maps of {self.layer}"
@@ -50,8 +60,8 @@ class DistillationLoss(nn.Module):
         self.classifier, self.temperature = classifier, temperature
 
     def forward(self, reconstructed: Tensor, original: Tensor) -> Tensor:
-        """Loss of images ``(n, 3, h, w)`` in [0, 1], a float32 scalar, mean over the batch."""
+        """Loss of images ``(n, 3, h, w)``, the original in [0, 1], a float32 scalar, mean over the batch."""
         with torch.no_grad():
             clean = functional.log_softmax(self.classifier(original).float() / self.temperature, 1)
-        received = functional.log_softmax(self.classifier(reconstructed).float() / self.temperature, 1)
+        received = functional.log_softmax(self.classifier(as_shown(reconstructed)).float() / self.temperature, 1)
         return functional.kl_div(received, clean, reduction="batchmean", log_target=True) * self.temperature**2

@@ -20,13 +20,14 @@ from safetensors.torch import load_file
 from sdjscc.cli.train import command
 from sdjscc.codecs import Codec
 from sdjscc.codecs.card import read_card
-from sdjscc.codecs.jscc.network import Architecture
+from sdjscc.codecs.jscc.network import Architecture, cut_to_rate
 from sdjscc.data.folder import scan
 from sdjscc.errors import InvalidRequest
 from sdjscc.evaluation import Point
 from sdjscc.training.config import TrainConfig, load_config, shipped_configs
-from sdjscc.training.publish import publish
+from sdjscc.training.link import Link
 from sdjscc.training.precision import fast_precision
+from sdjscc.training.publish import publish
 from sdjscc.training.trainer import Trainer
 
 ARCHITECTURE = Architecture(latent_channels=8, width=16, encoder_blocks=(0, 1), decoder_blocks=(1, 0, 0))
@@ -169,6 +170,22 @@ def test_a_run_is_published_with_what_was_measured(data: Path, tmp_path: Path) -
         publish(tmp_path, folder, measure, data_name="", task="", measured_by=lambda _: "")
 
 
+def test_a_network_for_several_rates_is_cut_to_each(data: Path, tmp_path: Path) -> None:
+    """What it does with the first channels alone, it does as a smaller network that never had others."""
+    architecture = ARCHITECTURE.model_copy(update={"latent_channels": 8})
+    config = CONFIG.model_copy(update={"rates": (2, 8), "steps": 3, "architecture": architecture})
+    trainer = train(data, tmp_path / "run", config)
+    assert {"psnr_db@5,0.03125bpp", "psnr_db@5,0.125bpp"} <= trainer.status.validation.keys()
+
+    whole, cut = Link(architecture), Link(architecture.model_copy(update={"latent_channels": 2}))
+    whole.load_state_dict(load_file(tmp_path / "run" / "best.safetensors"))
+    cut.load_state_dict(cut_to_rate(whole.state_dict(), 2))
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    at_no_noise = torch.full((2,), 200.0)
+    assert torch.allclose(whole(images, at_no_noise, channels=2), cut(images, at_no_noise), atol=1e-5)
+    assert not torch.allclose(whole(images, at_no_noise), cut(images, at_no_noise), atol=1e-3)
+
+
 def test_shipped_configurations_are_valid() -> None:
     assert "deep-jscc-0.25bpp" in shipped_configs()
     for name in shipped_configs():
@@ -181,6 +198,7 @@ def test_shipped_configurations_are_valid() -> None:
         ("steps = ", "not valid TOML"),
         ('codec = "x"\nsteps = 5\nlearning_rate = 1\n', "architecture: Field required"),
         ('codec = "x"\nsteps = 5\nlearning_rate = 1\nspeed = 3\n[architecture]\nlatent_channels=8', "speed"),
+        ('codec = "x"\nsteps = 5\nlearning_rate = 1\nrates = [9]\n[architecture]\nlatent_channels=8', "between 1 and"),
         ('codec = "x"\nsteps = 5\nlearning_rate = 1\nsnr_db = [9, 1]\n[architecture]\nlatent_channels=8', "lowest"),
     ],
 )

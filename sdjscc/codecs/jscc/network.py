@@ -18,10 +18,12 @@ convolution, because full-resolution layers are what such networks spend their t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-__all__ = ["STRIDE", "Architecture", "Decoder", "Encoder"]
+__all__ = ["STRIDE", "Architecture", "Decoder", "Encoder", "cut_to_rate"]
 
 STRIDE = 8
 """Pixels a side that one latent position covers; C latent channels cost C / STRIDE^2 bpp."""
@@ -80,6 +82,20 @@ class Decoder(nn.Sequential):
             *_upsample(32, 3),
             Affine(0.5, 0.5),
         )
+
+
+def cut_to_rate(tensors: Mapping[str, Tensor], latent_channels: int) -> dict[str, Tensor]:
+    """The tensors of a network's encoder and decoder (as ``encoder.*``, ``decoder.*``) for its first
+    ``latent_channels`` alone: the encoder's last and the decoder's first convolution are cut, the rest is as it is."""
+    places = [name.split(".")[:2] for name in tensors]
+    last = f"encoder.{max(int(place) for network, place in places if network == 'encoder')}"
+    first = f"decoder.{min(int(place) for network, place in places if network == 'decoder')}"
+    return {
+        **tensors,
+        f"{last}.weight": tensors[f"{last}.weight"][:latent_channels],
+        f"{last}.bias": tensors[f"{last}.bias"][:latent_channels],
+        f"{first}.weight": tensors[f"{first}.weight"][:, :latent_channels],
+    }
 
 
 class ResidualBlock(nn.Module):
