@@ -59,5 +59,5 @@ def command(
         return "sdjscc study all" if results is not None else ""
 
     folder = to or Path(str(resources.files("sdjscc") / "weights"))
-    card = publish(run, folder, measure, data_name=data_name, task=task, measured_by=measured_by)
-    click.echo(f"wrote {folder / card.stem}.safetensors and .json")
+    for card in publish(run, folder, measure, data_name=data_name, task=task, measured_by=measured_by):
+        click.echo(f"wrote {folder / card.stem}.safetensors and .json")

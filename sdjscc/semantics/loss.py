@@ -13,13 +13,28 @@ __all__ = ["DistillationLoss", "SemanticLoss", "as_shown"]
 
 
 def as_shown(reconstructed: Tensor) -> Tensor:
-    """Images of any shape with each value clipped to [0, 1], as the receiver shows and classifies them; the gradient
-    passes straight through.
+    """Images of any shape with each value clipped to [0, 1], as the receiver shows and classifies them.
 
     Without it a decoder learns to paint with brighter than white and darker than black, which the classifier sees in
-    training and nowhere else.
+    training and nowhere else. Beyond the range only that part of the gradient passes which leads back: with none, what
+    is beyond would stay there, and with all of it the decoder runs away.
     """
-    return reconstructed + (reconstructed.clamp(0, 1) - reconstructed).detach()
+    return _Clip.apply(reconstructed)  # type: ignore[no-untyped-call,no-any-return]
+
+
+class _Clip(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, *grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        (g,) = grad
+        # A step goes against the gradient.
+        leads_out = ((x > 1) & (g < 0)) | ((x < 0) & (g > 0))
+        return g.masked_fill(leads_out, 0)
 
 
 class SemanticLoss(nn.Module):

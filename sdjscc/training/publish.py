@@ -7,13 +7,16 @@ import json
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from sdjscc.codecs import Codec
 from sdjscc.codecs.card import Figure, ModelCard
 from sdjscc.codecs.jscc.codec import load_from_card
+from sdjscc.codecs.jscc.network import Architecture, cut_to_rate
 from sdjscc.errors import InvalidRequest
 from sdjscc.evaluation import Point
 from sdjscc.training.config import TrainConfig
@@ -29,8 +32,8 @@ def publish(
     data_name: str,
     task: str,
     measured_by: Callable[[Codec], str],
-) -> ModelCard:
-    """Write ``folder/<codec>-<bpp>bpp.safetensors`` (float16) and its card.
+) -> tuple[ModelCard, ...]:
+    """Write ``folder/<codec>-<bpp>bpp.safetensors`` (float16) and its card; for a run of several rates, one each.
 
     Args:
         run: folder of a training run; raises `InvalidRequest` where it holds no finished validation.
@@ -44,14 +47,32 @@ def publish(
         raise InvalidRequest(f"{run} holds no validated training run; train one there first: sdjscc train")
     record = json.loads((run / "run.json").read_text())
     config = TrainConfig.model_validate(record["config"])
-    tensors = load_file(run / "best.safetensors")
+    trained = load_file(run / "best.safetensors")
+    folder.mkdir(parents=True, exist_ok=True)
+    cards = []
+    for channels in config.rates or (config.architecture.latent_channels,):
+        architecture = config.architecture.model_copy(update={"latent_channels": channels})
+        card, weights = _card(record, config, architecture, cut_to_rate(trained, channels))
+        codec = load_from_card(card, weights)
+        figures = tuple(_figure(point, data_name, task) for point in measure(codec))
+        card = card.model_copy(update={"figures": figures, "measured_by": measured_by(codec)})
+        (folder / f"{card.stem}.safetensors").write_bytes(weights)
+        (folder / f"{card.stem}.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
+        cards.append(card)
+    return tuple(cards)
+
+
+def _card(
+    record: dict[str, Any], config: TrainConfig, architecture: Architecture, tensors: dict[str, Tensor]
+) -> tuple[ModelCard, bytes]:
+    """A card without figures, and the bytes of the weights."""
     # Half the size. Rounding to 11 bits of mantissa is far below what training left undecided; the figures include it.
-    weights = save({name: tensor.to(torch.float16) for name, tensor in tensors.items()})
+    weights = save({name: tensor.to(torch.float16).contiguous() for name, tensor in tensors.items()})
     card = ModelCard(
         codec=config.codec,
-        bpp=config.architecture.bpp,
+        bpp=architecture.bpp,
         family="jscc",
-        architecture=config.architecture.model_dump(mode="json"),
+        architecture=architecture.model_dump(mode="json"),
         parameters=sum(tensor.numel() for tensor in tensors.values()),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         training={
@@ -64,13 +85,7 @@ def publish(
             "precision": record["precision"],
         },
     )
-    codec = load_from_card(card, weights)
-    figures = tuple(_figure(point, data_name, task) for point in measure(codec))
-    card = card.model_copy(update={"figures": figures, "measured_by": measured_by(codec)})
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{card.stem}.safetensors").write_bytes(weights)
-    (folder / f"{card.stem}.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
-    return card
+    return card, weights
 
 
 def _figure(point: Point, data_name: str, task: str) -> Figure:

@@ -115,14 +115,16 @@ def test_gradients_reach_the_received_image_alone(classifier: Classifier, images
 
 
 def test_the_classifier_sees_what_the_receiver_shows(classifier: Classifier, images: Tensor) -> None:
-    """Beyond black and white there is nothing to gain, but the gradient leads back."""
+    """Beyond black and white there is nothing to gain, and where there is a gradient, it leads back."""
     beyond = (4 * images - 1.5).requires_grad_()
     assert 0.1 < ((beyond < 0) | (beyond > 1)).float().mean() < 0.9
     for loss in (SemanticLoss(classifier, "stage3", torch.ones(40)), DistillationLoss(classifier, 2.0)):
         found = loss(beyond, images)
         assert found.item() == pytest.approx(loss(beyond.detach().clamp(0, 1), images).item(), rel=1e-5)
         (gradient,) = torch.autograd.grad(found, beyond)
-        assert gradient[beyond > 1].abs().sum() > 0
+        assert gradient[beyond > 1].min() == 0 < gradient[beyond > 1].max()
+        assert gradient[beyond < 0].min() < 0 == gradient[beyond < 0].max()
+        assert gradient[(beyond > 0) & (beyond < 1)].min() < 0
 
 
 def test_agreement_is_the_rank_correlation_of_loss_and_damage(classifier: Classifier, images: Tensor) -> None:

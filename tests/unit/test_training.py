@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from sdjscc.cli.train import command
-from sdjscc.codecs import Codec
+from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.codecs.card import read_card
 from sdjscc.codecs.jscc.network import Architecture, cut_to_rate
 from sdjscc.data.folder import scan
@@ -159,7 +159,7 @@ def test_a_run_is_published_with_what_was_measured(data: Path, tmp_path: Path) -
         right = np.array([True, False])
         return [Point("test", 0.125, 5.0, 2, 0.5, 0.98, 0.5, 20.12345, 0.1, 0.6, 0.01, 0.0625, right)]
 
-    card = publish(tmp_path / "run", folder, measure, data_name="cups", task="stl10", measured_by=lambda _: "hand")
+    (card,) = publish(tmp_path / "run", folder, measure, data_name="cups", task="stl10", measured_by=lambda _: "hand")
     assert card == read_card(folder / "test-0.125bpp.json")
     assert card.training["images"] == 12
     assert card.training["data"] == f"{data.parent.name}/{data.name}"
@@ -184,6 +184,12 @@ def test_a_network_for_several_rates_is_cut_to_each(data: Path, tmp_path: Path) 
     at_no_noise = torch.full((2,), 200.0)
     assert torch.allclose(whole(images, at_no_noise, channels=2), cut(images, at_no_noise), atol=1e-5)
     assert not torch.allclose(whole(images, at_no_noise), cut(images, at_no_noise), atol=1e-3)
+
+    folder = tmp_path / "weights"
+    cards = publish(tmp_path / "run", folder, lambda _: [], data_name="", task="", measured_by=lambda _: "")
+    assert [card.bpp for card in cards] == [2 / 64, 8 / 64]
+    small = CodecRegistry([folder]).load("test", 2 / 64)
+    assert small.encode(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 2, 4, 4)
 
 
 def test_shipped_configurations_are_valid() -> None:
