@@ -69,7 +69,7 @@ class NoisyReceiver(ReceiverServiceServicer):
             if _payload_bytes(request.transmission) <= _INLINE_BYTES:
                 self._add_noise(request)
             else:
-                await self._workers.run(self._noise, request)
+                await self._workers.run(self._noise, request, remaining_s=context.time_remaining())
         response = await self._upstream.receive(request, context)
         response.timings.extend(watch.timings)
         return response

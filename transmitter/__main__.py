@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sdjscc.serving.library_threads import no_threads_of_libraries
 from sdjscc.serving.signals import end_on_sigterm
 
 end_on_sigterm()
+no_threads_of_libraries()
 
 from transmitter.app import main  # noqa: E402
 

@@ -14,6 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from sdjscc.errors import SdjsccError
+from sdjscc.serving.admission import Admission
 from sdjscc.serving.interceptor import RequestInterceptor
 from sdjscc.serving.logs import configure_logs, get_logger
 from sdjscc.serving.settings import ServiceSettings
@@ -55,7 +56,8 @@ async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Await
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
 
     server = grpc.aio.server(
-        interceptors=[RequestInterceptor(name)], options=server_options(settings.max_message_bytes)
+        interceptors=[RequestInterceptor(name, Admission(settings.max_client_calls))],
+        options=server_options(settings.max_message_bytes),
     )
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

@@ -1,0 +1,241 @@
+"""``python -m bench.hops``: what the channel costs beside an empty gRPC echo and beside numpy's noise."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import track
+
+from bench.cpu_time import cpu_s
+from bench.echo import Run, call_for, echo
+from bench.link import ProcessOfItsOwn
+from bench.machine import describe_without_codec, sentence
+from bench.report import short, table
+from bench.sample import Spread
+from deploy.local import ServiceProcess
+from sdjscc.channels import get_constellation, noise_generator
+from sdjscc.cli.options import Duration
+from sdjscc.errors import SdjsccError
+from sdjscc.serving.cores import usable_cores
+from sdjscc.v1.receiver_pb2 import ChannelRequest, ReceiveRequest, Transmission
+from sdjscc.wire.tensors import pack_bits, pack_symbols
+
+__all__ = ["payload_of"]
+
+_CONSTELLATION = "unipolar-iq"
+# Real components of a transmission, one a bit: images of 96x96, 224x224 and 512x512 pixels at 0.25 bpp, and a tensor of
+# 224x224x3 values.
+_VALUES = (2304, 12544, 65536, 150528)
+_IN_FLIGHT = 8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One turn at one size. CPU times are of one transmission, milliseconds."""
+
+    echo_ms: float
+    """Median latency of an echo of the symbols."""
+    added_ms: float
+    """What the channel adds to the median latency of one call at a time."""
+    noise_ms: float
+    """The part of it that making the noise took, by the channel's own clock."""
+    echo_cpu_ms: float
+    """Of client and server together."""
+    channel_cpu_ms: float
+    """Of the channel, many calls under way."""
+    channel_per_s: float
+    """Transmissions a second through the channel, many calls under way."""
+    numpy_per_s: float
+    """The same noise made by numpy on as many threads as there are cores."""
+    numpy_cpu_ms: float
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A request whose transmission is bits, as it reaches the channel, and the same with symbols, as it leaves it."""
+
+    values: int
+    bits: bytes
+    symbols: bytes
+
+
+@click.command()
+@click.option("--seconds", type=Duration(), default="3s", show_default=True, help="Length of one measurement.")
+@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of one kind.")
+@click.option(
+    "--values",
+    "sizes",
+    type=click.IntRange(8),
+    multiple=True,
+    default=_VALUES,
+    show_default=True,
+    help="Real components of a transmission; may be repeated.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
+)
+def main(seconds: float, repeats: int, sizes: tuple[int, ...], out: Path) -> None:
+    """What a hop through the channel adds, beside an empty gRPC echo of the same payload; and how many transmissions it
+    takes a second, beside the rate at which numpy makes their noise.
+
+    Behind the channel stands a stub that answers at once. Writes hops.json and hops.md.
+    """
+    if seconds <= 0:
+        raise click.UsageError("--seconds is 0; give a time such as 3s")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        measured = _measure(tuple(dict.fromkeys(sizes)), seconds, repeats)
+        machine = describe_without_codec()
+        settings = {"seconds": seconds, "repeats": repeats, "in_flight": _IN_FLIGHT}
+        rows = [{"values": values, "samples": [asdict(one) for one in samples]} for values, samples in measured.items()]
+        (out / "hops.json").write_text(json.dumps({"machine": machine, "settings": settings, "rows": rows}, indent=1))
+        text = _markdown(measured, sentence(machine), seconds, repeats)
+        (out / "hops.md").write_text(text)
+    except SdjsccError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
+    Console().print(Markdown(text))
+
+
+def _measure(sizes: tuple[int, ...], seconds: float, repeats: int) -> dict[int, list[Sample]]:
+    payloads = [payload_of(values) for values in sizes]
+    measured: dict[int, list[Sample]] = {values: [] for values in sizes}
+    client, beside = ProcessOfItsOwn(), ProcessOfItsOwn()
+    with tempfile.TemporaryDirectory(prefix="sdjscc-") as name, echo(Path(name)) as stub:
+        channel = ServiceProcess("channel", Path(name) / "channel.log", {"upstream": stub.address})
+        try:
+            channel.wait_serving()
+            turns = list(product(range(repeats), payloads))
+            for _, payload in track(turns, "measuring", console=Console(stderr=True), transient=True):
+
+                def call(address: str, data: bytes, in_flight: int) -> Run:
+                    return client.run(call_for, address, data, in_flight, seconds)
+
+                def echo_symbols(payload: Payload = payload) -> Run:
+                    return call(stub.address, payload.symbols, 1)
+
+                straight, echo_cpu_s = _cpu_of((client.pid, stub.pid), echo_symbols)
+                without = call(stub.address, payload.bits, 1)
+                through = call(channel.address, payload.bits, 1)
+
+                def saturate(payload: Payload = payload) -> Run:
+                    return call(channel.address, payload.bits, _IN_FLIGHT)
+
+                saturated, channel_cpu_s = _cpu_of((channel.process.pid,), saturate)
+                numpy_per_s, numpy_cpu_ms = beside.run(_numpy_noise, payload.values, seconds)
+                measured[payload.values].append(
+                    Sample(
+                        echo_ms=statistics.median(straight.latencies_ms),
+                        added_ms=statistics.median(through.latencies_ms) - statistics.median(without.latencies_ms),
+                        noise_ms=statistics.median(through.noise_ms),
+                        echo_cpu_ms=1e3 * echo_cpu_s / straight.calls,
+                        channel_cpu_ms=1e3 * channel_cpu_s / saturated.calls,
+                        channel_per_s=saturated.calls / saturated.seconds,
+                        numpy_per_s=numpy_per_s,
+                        numpy_cpu_ms=numpy_cpu_ms,
+                    )
+                )
+        finally:
+            channel.stop()
+            client.close()
+            beside.close()
+    return measured
+
+
+def payload_of(values: int) -> Payload:
+    """A transmission of that many random bits, at 10 dB."""
+    bits = np.random.default_rng(0).integers(0, 2, values, np.uint8)
+    sent = Transmission(bit_shape=bits.shape, constellation=_CONSTELLATION, bits=pack_bits(bits))
+    request = ReceiveRequest(transmission=sent, channel=ChannelRequest(snr_db=10.0, seed=1))
+    as_bits = request.SerializeToString()
+    symbols = get_constellation(_CONSTELLATION).modulate(bits)
+    request.transmission.symbols.CopyFrom(pack_symbols(symbols))
+    return Payload(values, as_bits, request.SerializeToString())
+
+
+def _cpu_of(pids: tuple[int, ...], run: Callable[[], T]) -> tuple[T, float]:
+    before = sum(map(cpu_s, pids))
+    result = run()
+    return result, sum(map(cpu_s, pids)) - before
+
+
+def _numpy_noise(values: int, seconds: float) -> tuple[float, float]:
+    """Transmissions a second whose noise numpy makes, and the CPU time of one in milliseconds."""
+    threads = usable_cores()
+    begin, begin_cpu_s = time.perf_counter(), cpu_s(os.getpid())
+
+    def make(first_seed: int) -> int:
+        made = 0
+        while time.perf_counter() < begin + seconds:
+            noise_generator(first_seed + made).standard_normal(values, dtype=np.float32)
+            made += 1
+        return made
+
+    with ThreadPoolExecutor(threads) as executor:
+        made = sum(executor.map(make, [thread << 32 for thread in range(threads)]))
+    return made / (time.perf_counter() - begin), 1e3 * (cpu_s(os.getpid()) - begin_cpu_s) / made
+
+
+def _markdown(measured: dict[int, list[Sample]], machine: str, seconds: float, repeats: int) -> str:
+    def over(samples: list[Sample], show: Callable[[Sample], float]) -> str:
+        return Spread.of(map(show, samples)).text(short)
+
+    return "\n\n".join(
+        (
+            f"Measured on: {machine} {repeats} measurements of {seconds:g} s of each kind, by turns; median (least to "
+            "greatest).",
+            "A hop, one call at a time, in milliseconds:",
+            table(
+                ("real components", "echo", "hop adds", "of that noise", "ratio", "without noise", "CPU ratio"),
+                [
+                    (
+                        str(values),
+                        over(samples, lambda one: one.echo_ms),
+                        over(samples, lambda one: one.added_ms),
+                        over(samples, lambda one: one.noise_ms),
+                        over(samples, lambda one: one.added_ms / one.echo_ms),
+                        over(samples, lambda one: (one.added_ms - one.noise_ms) / one.echo_ms),
+                        over(samples, lambda one: (one.channel_cpu_ms - one.numpy_cpu_ms) / one.echo_cpu_ms),
+                    )
+                    for values, samples in measured.items()
+                ],
+            ),
+            f"The channel, {_IN_FLIGHT} calls under way, in transmissions a second:",
+            table(
+                ("real components", "numpy's noise", "channel", "ratio", "CPU time, channel", "noise", "CPU ratio"),
+                [
+                    (
+                        str(values),
+                        over(samples, lambda one: one.numpy_per_s),
+                        over(samples, lambda one: one.channel_per_s),
+                        over(samples, lambda one: one.channel_per_s / one.numpy_per_s),
+                        over(samples, lambda one: one.channel_cpu_ms),
+                        over(samples, lambda one: one.numpy_cpu_ms),
+                        over(samples, lambda one: one.numpy_cpu_ms / one.channel_cpu_ms),
+                    )
+                    for values, samples in measured.items()
+                ],
+            ),
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
