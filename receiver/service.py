@@ -15,6 +15,8 @@ from sdjscc.channels import check_snr_db, get_constellation, noise_power
 from sdjscc.codecs import Codec, CodecRegistry, Outcome, Reception, Size
 from sdjscc.data.images import check_size
 from sdjscc.errors import InvalidRequest, NotReady, UnknownName
+from sdjscc.observability.meter import meter
+from sdjscc.observability.tracer import tracer
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.workers import Work, Workers
 from sdjscc.tasks.base import Classifier, predict
@@ -79,15 +81,18 @@ class Receiver(ReceiverServiceServicer):
     async def Receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
         transmission = request.transmission
         small = transmission.width * transmission.height <= _SMALL_PIXELS
-        return await self._workers.run(self._together if small else self._alone, request)
+        arrived = request, Stopwatch("receiver")
+        response = await self._workers.run(self._together if small else self._alone, arrived)
+        tracer().annotate(codec=transmission.codec, task=response.task)
+        return response
 
-    def _receive(self, requests: Sequence[ReceiveRequest]) -> list[ReceiveResponse | Exception]:
+    def _receive(self, arrived: Sequence[tuple[ReceiveRequest, Stopwatch]]) -> list[ReceiveResponse | Exception]:
         """The answers, or what is wrong with a request; images of one codec and size are decoded together."""
         outcomes: dict[int, ReceiveResponse | Exception] = {}
         alike: defaultdict[tuple[Codec, Size], list[tuple[int, _Received]]] = defaultdict(list)
-        for place, request in enumerate(requests):
+        for place, (request, watch) in enumerate(arrived):
             try:
-                received = self._unpack(request)
+                received = self._unpack(request, watch)
             except Exception as error:
                 outcomes[place] = error
             else:
@@ -96,13 +101,12 @@ class Receiver(ReceiverServiceServicer):
             receptions = _decode([received for _, received in members])
             for (place, received), reception in zip(members, receptions, strict=True):
                 try:
-                    outcomes[place] = self._answer(requests[place], received, reception)
+                    outcomes[place] = self._answer(arrived[place][0], received, reception)
                 except Exception as error:
                     outcomes[place] = error
-        return [outcomes[place] for place in range(len(requests))]
+        return [outcomes[place] for place in range(len(arrived))]
 
-    def _unpack(self, request: ReceiveRequest) -> _Received:
-        watch = Stopwatch("receiver")
+    def _unpack(self, request: ReceiveRequest, watch: Stopwatch) -> _Received:
         with watch.stage("unpack"):
             classifier = self._classifier(request.delivery.task)
             codec = self._codec(request.transmission)
@@ -118,6 +122,8 @@ class Receiver(ReceiverServiceServicer):
             labels = [Label(name=prediction.label, probability=prediction.probability) for prediction in predictions]
         with watch.stage("pack"):
             image = pack_image(pixels, request.delivery.image_format)
+        confidence = predictions[0].probability
+        meter().received(received.codec.name, reception.outcome.value, received.classifier.name, confidence)
         return ReceiveResponse(
             image=image,
             labels=labels,

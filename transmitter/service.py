@@ -10,8 +10,10 @@ import grpc
 from sdjscc.channels import check_snr_db
 from sdjscc.codecs import CodecRegistry
 from sdjscc.errors import SdjsccError
+from sdjscc.observability.meter import meter
+from sdjscc.observability.tracer import tracer
 from sdjscc.serving.logs import get_logger
-from sdjscc.serving.status import status_of
+from sdjscc.serving.status import status_name, status_of
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
 from sdjscc.serving.workers import Workers, one_by_one
@@ -58,7 +60,9 @@ class Transmitter(TransmitterServiceServicer):
         self._encoding = one_by_one(self._encode)
 
     async def Transmit(self, request: TransmitRequest, context: grpc.aio.ServicerContext) -> TransmitResponse:
-        response, onward = await self._workers.run(self._encoding, request)
+        response, onward = await self._workers.run(self._encoding, (request, Stopwatch("transmitter")))
+        meter().sent(response.codec, response.bits, response.channel_uses)
+        tracer().annotate(codec=response.codec, bpp=response.bpp, bits=response.bits)
         received = await self._upstream.receive(onward, context)
         response.received.CopyFrom(received)
         return response
@@ -103,6 +107,14 @@ class Transmitter(TransmitterServiceServicer):
         return transmitter_pb2.ListCodecsResponse(codecs=codecs, default_codec=self._default_codec)
 
     async def _frame(self, frame: TransmitStreamRequest, context: grpc.aio.ServicerContext) -> TransmitStreamResponse:
+        with tracer().frame(frame.frame_id) as ended:
+            answer = await self._answer(frame, context)
+            status = status_name(answer.error.code)
+            ended(status)
+            meter().frame(status)
+        return answer
+
+    async def _answer(self, frame: TransmitStreamRequest, context: grpc.aio.ServicerContext) -> TransmitStreamResponse:
         try:
             response = await self.Transmit(frame.request, context)
         except SdjsccError as error:
@@ -115,9 +127,9 @@ class Transmitter(TransmitterServiceServicer):
             return TransmitStreamResponse(frame_id=frame.frame_id, error=FrameError(code=code, message=message))
         return TransmitStreamResponse(frame_id=frame.frame_id, response=response)
 
-    def _encode(self, request: TransmitRequest) -> tuple[TransmitResponse, ReceiveRequest]:
+    def _encode(self, arrived: tuple[TransmitRequest, Stopwatch]) -> tuple[TransmitResponse, ReceiveRequest]:
         """Our part of the answer, and what goes to the receiver."""
-        watch = Stopwatch("transmitter")
+        request, watch = arrived
         if request.channel.HasField("snr_db"):
             check_snr_db(request.channel.snr_db)
         codec = self._codecs.load(request.codec or self._default_codec, request.bpp)

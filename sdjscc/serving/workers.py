@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from sdjscc.observability.meter import meter
 from sdjscc.serving.cores import usable_cores
 from sdjscc.serving.status import Overloaded
 
@@ -47,6 +49,8 @@ class _Waiting:
     work: Work[Any, Any]
     item: Any
     future: asyncio.Future[Any]
+    since_s: float
+    """When it began to wait, by ``time.perf_counter``."""
 
 
 class Workers:
@@ -70,6 +74,7 @@ class Workers:
         self._free = self.threads
         self._waiting: deque[_Waiting] = deque()
         self._executor = ThreadPoolExecutor(self.threads, "worker", initializer)
+        meter().watch_queue(lambda: len(self._waiting), queue)
 
     async def run(self, work: Work[Item, Result], item: Item) -> Result:
         """The result of ``item``; raises the exception that ``work`` gave it, or raised."""
@@ -78,7 +83,7 @@ class Workers:
             if len(self._waiting) >= self._queue:
                 raise Overloaded(f"{len(self._waiting)} images are waiting already; try again in a moment")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(work, item, future))
+        self._waiting.append(_Waiting(work, item, future, time.perf_counter()))
         self._start()
         return await future
 
@@ -93,6 +98,7 @@ class Workers:
             if not self._waiting:
                 return
             batch = self._take()
+            meter().batch([time.perf_counter() - waiting.since_s for waiting in batch])
             self._free -= 1
             done = self._executor.submit(batch[0].work.function, [waiting.item for waiting in batch])
             done.add_done_callback(partial(_in_loop, asyncio.get_running_loop(), partial(self._finish, batch)))
