@@ -14,7 +14,6 @@ import structlog
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
 from sdjscc.serving.request_id import current_request_id
-from sdjscc.serving.status import status_name
 
 __all__ = ["ObservingInterceptor"]
 
@@ -78,7 +77,8 @@ def _observed(method: str, context: Context) -> Iterator[None]:
         raise
     except BaseException:
         # Aborted with a status; without one, gRPC makes UNKNOWN of whatever this is.
-        status = status_name(context.code() or grpc.StatusCode.UNKNOWN.value[0])
+        code = context.code()
+        status = code.name if isinstance(code, grpc.StatusCode) else "UNKNOWN"
         raise
     finally:
         tracer().end_serving(span, status, current_request_id.get())
