@@ -112,7 +112,7 @@ def _channels(folder: Path, stub: str) -> Iterator[_Subjects]:
     with ExitStack() as stack:
         running: dict[str, ServiceProcess] = {}
         for mode in _MODES:
-            flags = {"upstream": stub, "log-level": "warning", **_flags(mode, stub)}
+            flags = {"upstream": stub, "log-level": "warning"} | _flags(mode, stub)
             running[mode] = ServiceProcess("channel", folder / f"channel-{mode}.log", flags)
             stack.callback(running[mode].stop)
         for channel in running.values():
@@ -150,11 +150,9 @@ def _links(folder: Path, stub: str) -> Iterator[_Subjects]:
 
 
 def _flags(mode: str, stub: str) -> dict[str, object]:
-    return {
-        "neither": {},
-        "metrics": {"metrics-listen": "127.0.0.1:0"},
-        "traces": {"otlp-endpoint": f"http://{stub}"},
-    }[mode]
+    if mode == "metrics":
+        return {"metrics-listen": "127.0.0.1:0"}
+    return {"otlp-endpoint": f"http://{stub}"} if mode == "traces" else {}
 
 
 def _transmission(size: int) -> bytes:

@@ -19,9 +19,8 @@ def dashboard() -> dict[str, Any]:
 
 def expressions() -> dict[str, list[str]]:
     """The PromQL expressions of the dashboard, by the title of their panel."""
-    return {
-        panel["title"]: [t["expr"] for t in panel["targets"]] for panel in dashboard()["panels"] if "targets" in panel
-    }
+    asking = [panel for panel in dashboard()["panels"] if "targets" in panel]
+    return {panel["title"]: [target["expr"] for target in panel["targets"]] for panel in asking}
 
 
 def names_in(expression: str) -> Iterator[str]:

@@ -13,7 +13,8 @@ from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
 from sdjscc.serving.logs import get_logger
-from sdjscc.serving.status import status_name, status_of
+from sdjscc.serving.observing import status_name
+from sdjscc.serving.status import status_of
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
 from sdjscc.serving.workers import Workers, one_by_one

@@ -15,10 +15,16 @@ from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
 from sdjscc.serving.request_id import current_request_id
 
-__all__ = ["ObservingInterceptor"]
+__all__ = ["ObservingInterceptor", "status_name"]
 
 _OURS = "/sdjscc."
+_STATUSES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 Context: TypeAlias = grpc.aio.ServicerContext
+
+
+def status_name(number: int) -> str:
+    """Name of the status of that number, as "NOT_FOUND"; "UNKNOWN" for numbers that are none."""
+    return _STATUSES.get(number, "UNKNOWN")
 
 
 class ObservingInterceptor(grpc.aio.ServerInterceptor):

@@ -7,7 +7,7 @@ import grpc
 from sdjscc.errors import InvalidRequest, MissingDependency, NotReady, SdjsccError, UnknownName
 from sdjscc.wire.metadata import ORIGIN_KEY
 
-__all__ = ["Overloaded", "UpstreamFailed", "status_name", "status_of", "upstream_failure"]
+__all__ = ["Overloaded", "UpstreamFailed", "status_of", "upstream_failure"]
 
 
 class Overloaded(SdjsccError):
@@ -30,19 +30,12 @@ _CODES: tuple[tuple[type[SdjsccError], grpc.StatusCode], ...] = (
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
 )
 
-_NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
-
 
 def status_of(error: SdjsccError) -> grpc.StatusCode:
     """The status that an error of ours is answered with; INTERNAL for those no request can cause."""
     if isinstance(error, UpstreamFailed):
         return error.code
     return next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
-
-
-def status_name(number: int) -> str:
-    """Name of the status of that number, as "NOT_FOUND"; "UNKNOWN" for numbers that are none."""
-    return _NAMES.get(number, "UNKNOWN")
 
 
 def upstream_failure(error: grpc.aio.AioRpcError, upstream: str, timeout_s: float) -> UpstreamFailed:
