@@ -71,7 +71,7 @@ class NoisyReceiver(ReceiverServiceServicer):
             if _payload_bytes(request.transmission) <= _INLINE_BYTES:
                 self._add_noise(request)
             else:
-                await self._workers.run(self._noise, request)
+                await self._workers.run(self._noise, request, remaining_s=context.time_remaining())
         tracer().annotate(snr_db=request.conditions[-1].snr_db, symbols=request.transmission.symbols.shape[0])
         response = await self._upstream.receive(request, context)
         response.timings.extend(watch.timings)

@@ -36,7 +36,15 @@ def main() -> None:
         tasks = {name: await asyncio.to_thread(get_classifier, name) for name in task_names()}
 
         def register(server: grpc.aio.Server) -> None:
-            receiver = Receiver(codecs, tasks, settings.task, workers, settings.max_pixels)
+            receiver = Receiver(
+                codecs,
+                tasks,
+                settings.task,
+                workers,
+                settings.max_batch,
+                settings.max_delay_ms / 1e3,
+                settings.max_pixels,
+            )
             add_ReceiverServiceServicer_to_server(receiver, server)
 
         async def close() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import grpc
@@ -18,8 +19,8 @@ from sdjscc.errors import InvalidRequest, NotReady, UnknownName
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
 from sdjscc.serving.timing import Stopwatch
-from sdjscc.serving.workers import Work, Workers
-from sdjscc.tasks.base import Classifier, predict
+from sdjscc.serving.workers import Job, Work, Workers
+from sdjscc.tasks.base import Classifier, Prediction, predict_all
 from sdjscc.v1 import receiver_pb2
 from sdjscc.v1.receiver_pb2 import Label, ReceiveRequest, ReceiveResponse, Transmission
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer
@@ -29,10 +30,11 @@ from sdjscc.wire.tensors import unpack_bits, unpack_symbols
 __all__ = ["Receiver"]
 
 
-# Small images are decoded together where several wait, which takes a quarter less time an image: the weights are read
-# once for all. For larger ones it gains nothing, and the first would wait for the last.
+# Small images are decoded together where several wait, which takes half the time an image: the weights are read once
+# for all. For larger ones it gains little, and the first would wait for the last.
 _SMALL_PIXELS = 256 * 256
-_TOGETHER = 4
+# The classifiers scale images to one size, at which more than this no longer fit a core's cache.
+_CLASSIFIED_TOGETHER = 4
 
 _OUTCOMES = {
     Outcome.RECEIVED: receiver_pb2.OUTCOME_RECEIVED,
@@ -42,9 +44,18 @@ _OUTCOMES = {
 
 
 @dataclass(frozen=True, eq=False)
+class _Arrived:
+    """A request as it came in."""
+
+    request: ReceiveRequest
+    watch: Stopwatch
+
+
+@dataclass(frozen=True, eq=False)
 class _Received:
     """A request, checked and unpacked."""
 
+    job: Job[_Arrived]
     codec: Codec
     size: Size
     symbols: NDArray[np.complex64]
@@ -62,6 +73,8 @@ class Receiver(ReceiverServiceServicer):
         tasks: classifiers by name.
         default_task: for requests that name none.
         workers: threads that run the networks.
+        max_batch: images of one size that are decoded together.
+        max_delay_s: how long an image may wait for others of its size, seconds.
         max_pixels: largest image decoded.
     """
 
@@ -71,67 +84,51 @@ class Receiver(ReceiverServiceServicer):
         tasks: Mapping[str, Classifier],
         default_task: str,
         workers: Workers,
+        max_batch: int,
+        max_delay_s: float,
         max_pixels: int,
     ) -> None:
         self._codecs, self._tasks, self._default_task = codecs, tasks, default_task
         self._workers, self._max_pixels = workers, max_pixels
         self._alone = Work(self._receive)
-        self._together = Work(self._receive, together=_TOGETHER)
+        self._together = Work(self._receive, max_batch, max_delay_s)
 
     async def Receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
-        transmission = request.transmission
-        small = transmission.width * transmission.height <= _SMALL_PIXELS
-        arrived = request, Stopwatch("receiver")
-        response = await self._workers.run(self._together if small else self._alone, arrived)
-        tracer().annotate(codec=transmission.codec, task=response.task)
+        sent = request.transmission
+        work = self._together if sent.width * sent.height <= _SMALL_PIXELS else self._alone
+        alike = sent.codec, sent.bpp, sent.width, sent.height
+        arrived = _Arrived(request, Stopwatch("receiver"))
+        response = await self._workers.run(work, arrived, alike, context.time_remaining())
+        tracer().annotate(codec=sent.codec, task=response.task)
         return response
 
-    def _receive(self, arrived: Sequence[tuple[ReceiveRequest, Stopwatch]]) -> list[ReceiveResponse | Exception]:
-        """The answers, or what is wrong with a request; images of one codec and size are decoded together."""
-        outcomes: dict[int, ReceiveResponse | Exception] = {}
-        alike: defaultdict[tuple[Codec, Size], list[tuple[int, _Received]]] = defaultdict(list)
-        for place, (request, watch) in enumerate(arrived):
-            try:
-                received = self._unpack(request, watch)
-            except Exception as error:
-                outcomes[place] = error
-            else:
-                alike[received.codec, received.size].append((place, received))
-        for members in alike.values():
-            receptions = _decode([received for _, received in members])
-            for (place, received), reception in zip(members, receptions, strict=True):
-                try:
-                    outcomes[place] = self._answer(arrived[place][0], received, reception)
-                except Exception as error:
-                    outcomes[place] = error
-        return [outcomes[place] for place in range(len(arrived))]
+    def _receive(self, jobs: Sequence[Job[_Arrived]]) -> list[ReceiveResponse | Exception]:
+        """The answers to requests of one codec and size, or what is wrong with one."""
+        outcomes: dict[Job[_Arrived], ReceiveResponse | Exception] = {}
+        unpacked: list[_Received] = []
+        for job in jobs:
+            with _failing_alone(job, outcomes):
+                unpacked.append(self._unpack(job))
+        decoded: list[tuple[_Received, Reception]] = []
+        for received, reception in _decode(unpacked):
+            with _failing_alone(received.job, outcomes):
+                received.job.check_wanted()
+                decoded.append((received, reception))
+        for received, reception, predictions in _classify(decoded):
+            with _failing_alone(received.job, outcomes):
+                received.job.check_wanted()
+                outcomes[received.job] = _answer(received, reception, predictions)
+        return [outcomes[job] for job in jobs]
 
-    def _unpack(self, request: ReceiveRequest, watch: Stopwatch) -> _Received:
+    def _unpack(self, job: Job[_Arrived]) -> _Received:
+        request, watch = job.item.request, job.item.watch
         with watch.stage("unpack"):
             classifier = self._classifier(request.delivery.task)
             codec = self._codec(request.transmission)
             size = self._size(request.transmission)
             symbols = _received_symbols(request.transmission, codec, size)
             noise = sum(noise_power(check_snr_db(crossed.snr_db)) for crossed in request.conditions)
-        return _Received(codec, size, symbols, noise, classifier, watch)
-
-    def _answer(self, request: ReceiveRequest, received: _Received, reception: Reception) -> ReceiveResponse:
-        watch, pixels = received.watch, reception.image
-        with watch.stage("classify"):
-            predictions = predict(received.classifier, pixels, request.delivery.top_k or 1)
-            labels = [Label(name=prediction.label, probability=prediction.probability) for prediction in predictions]
-        with watch.stage("pack"):
-            image = pack_image(pixels, request.delivery.image_format)
-        confidence = predictions[0].probability
-        meter().received(received.codec.name, reception.outcome.value, received.classifier.name, confidence)
-        return ReceiveResponse(
-            image=image,
-            labels=labels,
-            task=received.classifier.name,
-            conditions=request.conditions,
-            timings=watch.timings,
-            outcome=_OUTCOMES[reception.outcome],
-        )
+        return _Received(job, codec, size, symbols, noise, classifier, watch)
 
     def _codec(self, transmission: Transmission) -> Codec:
         if not transmission.codec:
@@ -159,15 +156,67 @@ class Receiver(ReceiverServiceServicer):
             raise UnknownName(f"there is no task {name!r} here; ask for one of: {', '.join(self._tasks)}") from None
 
 
-def _decode(alike: Sequence[_Received]) -> list[Reception]:
+@contextmanager
+def _failing_alone(job: Job[_Arrived], outcomes: dict[Job[_Arrived], ReceiveResponse | Exception]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        outcomes[job] = error
+
+
+def _decode(alike: Sequence[_Received]) -> Iterator[tuple[_Received, Reception]]:
     """What was received by one codec, of images of one size; each is told the time that all took."""
+    if not alike:
+        return
     begin = time.perf_counter()
     symbols = np.stack([received.symbols for received in alike])
     noise = np.array([received.noise_power for received in alike])
     receptions = alike[0].codec.receive(symbols, alike[0].size, noise)
-    for received in alike:
-        received.watch.add("decode", 1e3 * (time.perf_counter() - begin))
-    return receptions
+    milliseconds = 1e3 * (time.perf_counter() - begin)
+    for received, reception in zip(alike, receptions, strict=True):
+        received.watch.add("decode", milliseconds)
+        yield received, reception
+
+
+def _classify(
+    decoded: Sequence[tuple[_Received, Reception]],
+) -> Iterator[tuple[_Received, Reception, list[Prediction]]]:
+    """What the images of one size show, those of one task together; each is told the time that all took."""
+    by_task: defaultdict[str, list[tuple[_Received, Reception]]] = defaultdict(list)
+    for received, reception in decoded:
+        by_task[received.classifier.name].append((received, reception))
+    for members in by_task.values():
+        for begin in range(0, len(members), _CLASSIFIED_TOGETHER):
+            yield from _classify_together(members[begin : begin + _CLASSIFIED_TOGETHER])
+
+
+def _classify_together(
+    members: Sequence[tuple[_Received, Reception]],
+) -> Iterator[tuple[_Received, Reception, list[Prediction]]]:
+    begin = time.perf_counter()
+    wanted = [received.job.item.request.delivery.top_k or 1 for received, _ in members]
+    pixels = np.stack([reception.image for _, reception in members])
+    found = predict_all(members[0][0].classifier, pixels, max(wanted))
+    milliseconds = 1e3 * (time.perf_counter() - begin)
+    for (received, reception), predictions, top_k in zip(members, found, wanted, strict=True):
+        received.watch.add("classify", milliseconds)
+        yield received, reception, predictions[:top_k]
+
+
+def _answer(received: _Received, reception: Reception, predictions: Sequence[Prediction]) -> ReceiveResponse:
+    request, watch = received.job.item.request, received.watch
+    with watch.stage("pack"):
+        image = pack_image(reception.image, request.delivery.image_format)
+    task, confidence = received.classifier.name, predictions[0].probability
+    meter().received(received.codec.name, reception.outcome.value, task, confidence)
+    return ReceiveResponse(
+        image=image,
+        labels=[Label(name=prediction.label, probability=prediction.probability) for prediction in predictions],
+        task=task,
+        conditions=request.conditions,
+        timings=watch.timings,
+        outcome=_OUTCOMES[reception.outcome],
+    )
 
 
 def _received_symbols(transmission: Transmission, codec: Codec, size: Size) -> NDArray[np.complex64]:

@@ -35,7 +35,14 @@ def main() -> None:
 
         def register(server: grpc.aio.Server) -> None:
             transmitter = Transmitter(
-                codecs, settings.codec, upstream, workers, settings.max_pixels, settings.stream_window
+                codecs,
+                settings.codec,
+                upstream,
+                workers,
+                settings.max_batch,
+                settings.max_delay_ms / 1e3,
+                settings.max_pixels,
+                settings.stream_window,
             )
             add_TransmitterServiceServicer_to_server(transmitter, server)
 

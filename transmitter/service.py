@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 import grpc
+import numpy as np
+from numpy.typing import NDArray
 
 from sdjscc.channels import check_snr_db
-from sdjscc.codecs import CodecRegistry
+from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.observing import status_name
-from sdjscc.serving.status import status_of
+from sdjscc.serving.status import retry_after_s_of, status_of
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
-from sdjscc.serving.workers import Workers, one_by_one
+from sdjscc.serving.workers import Job, Work, Workers, one_by_one
 from sdjscc.v1 import transmitter_pb2
 from sdjscc.v1.receiver_pb2 import ReceiveRequest, Transmission
 from sdjscc.v1.transmitter_pb2 import (
@@ -34,6 +38,26 @@ from sdjscc.wire.tensors import pack_bits
 __all__ = ["Transmitter"]
 
 
+# Small images are encoded together where several wait, which takes half the time an image: the weights are read once
+# for all. For larger ones it gains little, and the first would wait for the last.
+_SMALL_PIXELS = 256 * 256
+
+
+@dataclass(frozen=True, eq=False)
+class _Unpacked:
+    """A request, checked, and its image."""
+
+    request: TransmitRequest
+    codec: Codec
+    pixels: NDArray[np.uint8]
+    watch: Stopwatch
+
+    @property
+    def alike(self) -> tuple[Codec, tuple[int, ...]]:
+        """What images that are encoded together have in common."""
+        return self.codec, self.pixels.shape
+
+
 class Transmitter(TransmitterServiceServicer):
     """Encodes, sends, and answers with what the receiver made of it.
 
@@ -42,6 +66,8 @@ class Transmitter(TransmitterServiceServicer):
         default_codec: for requests that name none.
         upstream: where transmissions go.
         workers: threads that decode images and run the encoder.
+        max_batch: images of one size that are encoded together.
+        max_delay_s: how long an image may wait for others of its size, seconds.
         max_pixels: largest image taken.
         stream_window: frames of one stream that are under way at a time.
     """
@@ -52,16 +78,23 @@ class Transmitter(TransmitterServiceServicer):
         default_codec: str,
         upstream: Upstream,
         workers: Workers,
+        max_batch: int,
+        max_delay_s: float,
         max_pixels: int,
         stream_window: int,
     ) -> None:
         self._codecs, self._default_codec, self._upstream = codecs, default_codec, upstream
         self._workers, self._max_pixels, self._stream_window = workers, max_pixels, stream_window
-        # Each by itself: beside others a sum is rounded differently, and a bit at the threshold may flip.
-        self._encoding = one_by_one(self._encode)
+        self._unpacking = one_by_one(self._unpack)
+        self._alone = Work(_encode)
+        self._together = Work(_encode, max_batch, max_delay_s)
 
     async def Transmit(self, request: TransmitRequest, context: grpc.aio.ServicerContext) -> TransmitResponse:
-        response, onward = await self._workers.run(self._encoding, (request, Stopwatch("transmitter")))
+        arrived = request, Stopwatch("transmitter")
+        unpacked = await self._workers.run(self._unpacking, arrived, remaining_s=context.time_remaining())
+        height, width, _ = unpacked.pixels.shape
+        encoding = self._together if width * height <= _SMALL_PIXELS else self._alone
+        response, onward = await self._workers.run(encoding, unpacked, unpacked.alike, context.time_remaining())
         meter().sent(response.codec, response.bits, response.channel_uses)
         tracer().annotate(codec=response.codec, bpp=response.bpp, bits=response.bits)
         received = await self._upstream.receive(onward, context)
@@ -120,7 +153,8 @@ class Transmitter(TransmitterServiceServicer):
             response = await self.Transmit(frame.request, context)
         except SdjsccError as error:
             code: int = status_of(error).value[0]
-            return TransmitStreamResponse(frame_id=frame.frame_id, error=FrameError(code=code, message=str(error)))
+            failure = FrameError(code=code, message=str(error), retry_after_s=retry_after_s_of(error))
+            return TransmitStreamResponse(frame_id=frame.frame_id, error=failure)
         except Exception as error:
             get_logger().error("internal error", exc_info=error, frame_id=frame.frame_id)
             code = grpc.StatusCode.INTERNAL.value[0]
@@ -128,33 +162,44 @@ class Transmitter(TransmitterServiceServicer):
             return TransmitStreamResponse(frame_id=frame.frame_id, error=FrameError(code=code, message=message))
         return TransmitStreamResponse(frame_id=frame.frame_id, response=response)
 
-    def _encode(self, arrived: tuple[TransmitRequest, Stopwatch]) -> tuple[TransmitResponse, ReceiveRequest]:
-        """Our part of the answer, and what goes to the receiver."""
+    def _unpack(self, arrived: tuple[TransmitRequest, Stopwatch]) -> _Unpacked:
         request, watch = arrived
         if request.channel.HasField("snr_db"):
             check_snr_db(request.channel.snr_db)
         codec = self._codecs.load(request.codec or self._default_codec, request.bpp)
         with watch.stage("unpack"):
             pixels = unpack_image(request.image, self._max_pixels)
-        with watch.stage("encode"):
-            bits = codec.encode(pixels[None])[0]
-        height, width, _ = pixels.shape
-        transmission = Transmission(
-            codec=codec.name,
-            bpp=codec.bpp,
-            weights_sha256=codec.weights_sha256,
-            width=width,
-            height=height,
-            bit_shape=bits.shape,
-            constellation=codec.constellation.name,
-            bits=pack_bits(bits),
-        )
-        response = TransmitResponse(
-            codec=codec.name,
-            bpp=codec.bpp,
-            bits=bits.size,
-            channel_uses=codec.constellation.symbol_count(bits.size),
-            timings=watch.timings,
-        )
-        onward = ReceiveRequest(transmission=transmission, delivery=request.delivery, channel=request.channel)
-        return response, onward
+        return _Unpacked(request, codec, pixels, watch)
+
+
+def _encode(jobs: Sequence[Job[_Unpacked]]) -> list[tuple[TransmitResponse, ReceiveRequest] | Exception]:
+    """For each image of one codec and size our part of the answer, and what goes to the receiver."""
+    images = [job.item for job in jobs]
+    begin = time.perf_counter()
+    batch = images[0].codec.encode(np.stack([image.pixels for image in images]))
+    milliseconds = 1e3 * (time.perf_counter() - begin)
+    return [_encoded(image, bits, milliseconds) for image, bits in zip(images, batch, strict=True)]
+
+
+def _encoded(image: _Unpacked, bits: NDArray[np.uint8], milliseconds: float) -> tuple[TransmitResponse, ReceiveRequest]:
+    image.watch.add("encode", milliseconds)
+    codec, request = image.codec, image.request
+    height, width, _ = image.pixels.shape
+    transmission = Transmission(
+        codec=codec.name,
+        bpp=codec.bpp,
+        weights_sha256=codec.weights_sha256,
+        width=width,
+        height=height,
+        bit_shape=bits.shape,
+        constellation=codec.constellation.name,
+        bits=pack_bits(bits),
+    )
+    response = TransmitResponse(
+        codec=codec.name,
+        bpp=codec.bpp,
+        bits=bits.size,
+        channel_uses=codec.constellation.symbol_count(bits.size),
+        timings=image.watch.timings,
+    )
+    return response, ReceiveRequest(transmission=transmission, delivery=request.delivery, channel=request.channel)

@@ -6,6 +6,7 @@ import grpc
 
 from sdjscc.errors import SdjsccError
 from sdjscc.wire.metadata import ORIGIN_KEY
+from sdjscc.wire.retry import read_retry_after_s
 
 __all__ = ["LinkError", "link_error", "status_from_number"]
 
@@ -16,17 +17,22 @@ class LinkError(SdjsccError):
     Attributes:
         code: gRPC status.
         request_id: under which the services logged the request.
+        retry_after_s: after how many seconds to try again, where the link has too much to do just now; None where
+            waiting is no remedy, and where a service is down or stopping (UNAVAILABLE), which cannot tell for how long.
     """
 
-    def __init__(self, code: grpc.StatusCode, message: str, request_id: str = "") -> None:
+    def __init__(
+        self, code: grpc.StatusCode, message: str, request_id: str = "", retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
-        self.code, self.request_id = code, request_id
+        self.code, self.request_id, self.retry_after_s = code, request_id, retry_after_s
 
 
 def link_error(error: grpc.RpcError, server: str, request_id: str, timeout_s: float | None) -> LinkError:
     """A failed call to ``server`` in words; those of our own services are kept as they are."""
     code, details = error.code(), error.details() or ""
-    if not any(key == ORIGIN_KEY for key, _ in error.trailing_metadata() or ()):
+    trailing = tuple(error.trailing_metadata() or ())
+    if not any(key == ORIGIN_KEY for key, _ in trailing):
         if code is grpc.StatusCode.UNAVAILABLE:
             details = f"no transmitter answers at {server}; start it or give another address"
         elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -35,7 +41,7 @@ def link_error(error: grpc.RpcError, server: str, request_id: str, timeout_s: fl
             details = f"the image or its answer is over a message limit ({details}); send a smaller or compressed image"
         elif code is grpc.StatusCode.UNIMPLEMENTED:
             details = f"{server} is no transmitter; give the transmitter's address"
-    return LinkError(code, details, request_id)
+    return LinkError(code, details, request_id, read_retry_after_s(trailing))
 
 
 def status_from_number(number: int) -> grpc.StatusCode:

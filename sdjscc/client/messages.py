@@ -165,7 +165,9 @@ class Frames:
         """What a response says of its frame."""
         request, begin = self._sent.pop(response.frame_id)
         if response.WhichOneof("outcome") == "error":
-            return LinkError(status_from_number(response.error.code), response.error.message, request_id)
+            error = response.error
+            retry_after_s = error.retry_after_s if error.HasField("retry_after_s") else None
+            return LinkError(status_from_number(error.code), error.message, request_id, retry_after_s)
         return read_result(response.response, request, 1e3 * (time.perf_counter() - begin), request_id)
 
     def _add(self, image: ImageLike) -> TransmitStreamRequest:

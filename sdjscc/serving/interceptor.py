@@ -13,10 +13,12 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from sdjscc.errors import InvalidRequest, SdjsccError
+from sdjscc.serving.admission import Admission, client_of
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.request_id import current_request_id
-from sdjscc.serving.status import status_of
+from sdjscc.serving.status import retry_after_s_of, status_of
 from sdjscc.wire.metadata import ORIGIN_KEY, REQUEST_ID_KEY, read_request_id
+from sdjscc.wire.retry import Metadata, retry_metadata
 
 __all__ = ["RequestInterceptor"]
 
@@ -25,10 +27,15 @@ Context: TypeAlias = grpc.aio.ServicerContext
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps unary and bidirectional calls of the sdjscc services; health and reflection pass untouched."""
+    """Wraps unary and bidirectional calls of the sdjscc services; health and reflection pass untouched.
 
-    def __init__(self, service: str) -> None:
-        self._service = service
+    Args:
+        service: its name, for errors and logs.
+        admission: whom to refuse.
+    """
+
+    def __init__(self, service: str, admission: Admission) -> None:
+        self._service, self._admission = service, admission
         self._log = get_logger()
 
     async def intercept_service(
@@ -57,7 +64,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         async def call(data: bytes, context: Context) -> Any:
             with self._serving(method, context) as outcome:
                 try:
-                    return await inner(_parse(data, parse), context)
+                    with self._admission.admitted(client_of(context)):
+                        return await inner(_parse(data, parse), context)
                 except Exception as error:
                     await self._abort(context, error, outcome)
 
@@ -76,8 +84,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         async def call(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
             with self._serving(method, context) as outcome:
                 try:
-                    async for response in inner(parsed(messages), context):
-                        yield response
+                    with self._admission.admitted(client_of(context)):
+                        async for response in inner(parsed(messages), context):
+                            yield response
                 except Exception as error:
                     await self._abort(context, error, outcome)
 
@@ -108,7 +117,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             message = f"internal error; the {self._service}'s log has it under request id {current_request_id.get()}"
             self._log.error("internal error", exc_info=error)
         outcome.update(status=code.name, error=message)
-        trailing = ((REQUEST_ID_KEY, current_request_id.get()), (ORIGIN_KEY, self._service))
+        trailing: Metadata = ((REQUEST_ID_KEY, current_request_id.get()), (ORIGIN_KEY, self._service))
+        retry_after_s = retry_after_s_of(error)
+        if retry_after_s is not None:
+            trailing += retry_metadata(code, message, retry_after_s)
         await context.abort(code, message, trailing)
         raise AssertionError("abort raises")
 

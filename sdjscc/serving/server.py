@@ -18,6 +18,7 @@ from sdjscc import __version__
 from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import meter
 from sdjscc.observability.start import start_metrics, start_traces, traces_wanted
+from sdjscc.serving.admission import Admission
 from sdjscc.serving.interceptor import RequestInterceptor
 from sdjscc.serving.logs import configure_logs, get_logger
 from sdjscc.serving.observing import ObservingInterceptor
@@ -77,7 +78,7 @@ async def _serve(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
 
-    interceptors: list[grpc.aio.ServerInterceptor] = [RequestInterceptor(name)]
+    interceptors: list[grpc.aio.ServerInterceptor] = [RequestInterceptor(name, Admission(settings.max_client_calls))]
     if observed:
         interceptors.insert(0, ObservingInterceptor())
     server = grpc.aio.server(interceptors=interceptors, options=server_options(settings.max_message_bytes))

@@ -22,6 +22,9 @@ class ServiceSettings(BaseSettings):
         None, description="file that receives the address once it serves, for whoever started it on port 0"
     )
     max_message_bytes: int = Field(DEFAULT_MAX_MESSAGE_BYTES, gt=0, description="largest message taken or sent, bytes")
+    max_client_calls: int = Field(
+        512, gt=0, description="calls of one client that are under way at a time; beyond, RESOURCE_EXHAUSTED"
+    )
     grace_s: float = Field(10.0, ge=0, description="seconds that calls in flight get to finish after SIGTERM")
     drain_delay_s: float = Field(
         0.5, ge=0, description="seconds between reporting NOT_SERVING and refusing calls, so that clients can turn away"
@@ -50,6 +53,10 @@ class ComputeSettings(BaseSettings):
 
     threads: int = Field(0, ge=0, description="images worked on at a time, a core each; 0: as many as there are cores")
     queue: int = Field(64, ge=0, description="images that may wait for a thread; beyond, RESOURCE_EXHAUSTED")
+    max_batch: int = Field(8, gt=0, description="images of one size that are worked on together, of those that wait")
+    max_delay_ms: float = Field(
+        0.0, ge=0, description="how long an image may wait for others to be worked on together, though a core is free"
+    )
     max_pixels: int = Field(4_000_000, gt=0, description="largest image, width times height")
 
 

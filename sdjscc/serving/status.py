@@ -6,20 +6,40 @@ import grpc
 
 from sdjscc.errors import InvalidRequest, MissingDependency, NotReady, SdjsccError, UnknownName
 from sdjscc.wire.metadata import ORIGIN_KEY
+from sdjscc.wire.retry import read_retry_after_s
 
-__all__ = ["Overloaded", "UpstreamFailed", "status_of", "upstream_failure"]
+__all__ = ["DeadlinePassed", "Overloaded", "UpstreamFailed", "retry_after_s_of", "status_of", "upstream_failure"]
 
 
 class Overloaded(SdjsccError):
-    """Too much is waiting already; safe to try again after a moment."""
+    """Too much is waiting or under way already; nothing was done, and it is safe to try again after a moment.
+
+    Args:
+        message: one sentence for the caller.
+        retry_after_s: how long that moment is, seconds.
+    """
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlinePassed(SdjsccError):
+    """Nobody waits for the result any more."""
 
 
 class UpstreamFailed(SdjsccError):
-    """The service behind this one answered with an error, or not at all."""
+    """The service behind this one answered with an error, or not at all.
 
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+    Args:
+        code: what our own caller is answered with.
+        message: one sentence for the caller.
+        retry_after_s: after how many seconds the upstream asks to be tried again; None where it does not.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.retry_after_s = code, retry_after_s
 
 
 _CODES: tuple[tuple[type[SdjsccError], grpc.StatusCode], ...] = (
@@ -28,6 +48,7 @@ _CODES: tuple[tuple[type[SdjsccError], grpc.StatusCode], ...] = (
     (NotReady, grpc.StatusCode.FAILED_PRECONDITION),
     (MissingDependency, grpc.StatusCode.FAILED_PRECONDITION),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (DeadlinePassed, grpc.StatusCode.DEADLINE_EXCEEDED),
 )
 
 
@@ -38,14 +59,20 @@ def status_of(error: SdjsccError) -> grpc.StatusCode:
     return next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
 
 
+def retry_after_s_of(error: Exception) -> float | None:
+    """After how many seconds it is worth trying again, as the caller is told; None where trying again is no remedy."""
+    return error.retry_after_s if isinstance(error, Overloaded | UpstreamFailed) else None
+
+
 def upstream_failure(error: grpc.aio.AioRpcError, upstream: str, timeout_s: float) -> UpstreamFailed:
     """What a failed call to ``upstream`` means to our own caller.
 
     Statuses of our own services pass unchanged, words and all; those that gRPC made up on the way are put into words.
     """
     code, details = error.code(), error.details() or ""
-    if any(key == ORIGIN_KEY for key, _ in error.trailing_metadata() or ()):
-        return UpstreamFailed(code, details)
+    trailing = tuple(error.trailing_metadata() or ())
+    if any(key == ORIGIN_KEY for key, _ in trailing):
+        return UpstreamFailed(code, details, read_retry_after_s(trailing))
     if code is grpc.StatusCode.UNAVAILABLE:
         return UpstreamFailed(code, f"the upstream {upstream} cannot be reached; start it or check --upstream")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:

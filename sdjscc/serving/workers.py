@@ -5,41 +5,64 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sdjscc.observability.meter import meter
 from sdjscc.serving.cores import usable_cores
-from sdjscc.serving.status import Overloaded
+from sdjscc.serving.status import DeadlinePassed, Overloaded
 
-__all__ = ["Work", "Workers", "one_by_one"]
+__all__ = ["Job", "Work", "Workers", "one_by_one"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+# What a client is told at the least: a shorter wait than a round trip helps nobody.
+_LEAST_RETRY_S = 0.02
+
+
+@dataclass(eq=False)
+class Job(Generic[Item]):
+    """An item in a worker's hands, and whether anybody still waits for it."""
+
+    item: Item
+    deadline_s: float | None = None
+    """When its call ends, of ``time.monotonic``; None for never."""
+    _future: asyncio.Future[Any] | None = None
+
+    def check_wanted(self) -> None:
+        """Raises `DeadlinePassed` where that is so or the call was cancelled.
+
+        For work of several stages to call between them, in any thread, so that nothing further is spent.
+        """
+        cancelled = self._future is not None and self._future.cancelled()
+        if cancelled or (self.deadline_s is not None and time.monotonic() > self.deadline_s):
+            raise DeadlinePassed("the caller's deadline has passed; allow more time or ask less")
 
 
 @dataclass(frozen=True, eq=False)
 class Work(Generic[Item, Result]):
     """A kind of work that may be done for several items together.
 
-    ``function`` takes the items and returns, in their order, a result or an exception for each: one that fails does not
-    fail those beside it.
+    ``function`` takes jobs and returns, in their order, a result or an exception for each: one that fails does not fail
+    those beside it.
     """
 
-    function: Callable[[Sequence[Item]], Sequence[Result | Exception]]
+    function: Callable[[Sequence[Job[Item]]], Sequence[Result | Exception]]
     together: int = 1
     """Items that are done together at most."""
+    delay_s: float = 0.0
+    """How long an item may wait for others, seconds, though a thread is free."""
 
 
 def one_by_one(function: Callable[[Item], Result]) -> Work[Item, Result]:
     """Work whose items are done each by itself."""
 
-    def do(items: Sequence[Item]) -> list[Result | Exception]:
-        return [function(item) for item in items]
+    def do(jobs: Sequence[Job[Item]]) -> list[Result | Exception]:
+        return [function(job.item) for job in jobs]
 
     return Work(do)
 
@@ -47,18 +70,24 @@ def one_by_one(function: Callable[[Item], Result]) -> Work[Item, Result]:
 @dataclass(eq=False)
 class _Waiting:
     work: Work[Any, Any]
-    item: Any
+    alike: Hashable
+    job: Job[Any]
     future: asyncio.Future[Any]
-    since_s: float
-    """When it began to wait, by ``time.perf_counter``."""
+    since_s: float = field(default_factory=time.monotonic)
+
+    def goes_with(self, other: _Waiting) -> bool:
+        return self.work is other.work and self.alike == other.alike
 
 
 class Workers:
     """A bounded queue in front of a fixed number of threads.
 
-    Nothing waits to be joined by others: a free thread takes what is there, and of what waits behind the first it takes
-    its share of the same `Work`, so that the other free threads get theirs. Work whose call was cancelled, or whose
-    deadline passed, while it waited is never run: gRPC cancels the call's task, and with it the future it waits on.
+    A free thread takes the item that has waited longest, and of those behind it that go with it (the same `Work`, equal
+    ``alike``) so many that the other free threads get their share. Only where a work has a ``delay_s`` does a thread
+    stay free for others to come, and no longer than that.
+
+    Work whose call was cancelled, or whose deadline passed, while it waited is never run: gRPC cancels the call's task,
+    and with it the future it waits on; a deadline that is given holds even where that comes late.
 
     Use from one event loop.
 
@@ -72,50 +101,83 @@ class Workers:
         self.threads = threads or usable_cores()
         self._queue = queue
         self._free = self.threads
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: list[_Waiting] = []
+        self._item_s = 0.0
+        self._wake: asyncio.TimerHandle | None = None
         self._executor = ThreadPoolExecutor(self.threads, "worker", initializer)
         meter().watch_queue(lambda: len(self._waiting), queue)
 
-    async def run(self, work: Work[Item, Result], item: Item) -> Result:
-        """The result of ``item``; raises the exception that ``work`` gave it, or raised."""
-        if not self._free:
-            self._drop_cancelled()
-            if len(self._waiting) >= self._queue:
-                raise Overloaded(f"{len(self._waiting)} images are waiting already; try again in a moment")
+    async def run(
+        self,
+        work: Work[Item, Result],
+        item: Item,
+        alike: Hashable = None,
+        remaining_s: float | None = None,
+    ) -> Result:
+        """The result of ``item``; raises the exception that ``work`` gave it, or raised.
+
+        Args:
+            work: what is done.
+            item: what it is done to.
+            alike: only items whose ``alike`` is equal are done together.
+            remaining_s: what is left until the caller's deadline, seconds; `DeadlinePassed` is raised, and nothing run,
+                where no thread is free before. None for no deadline.
+        """
+        if len(self._waiting) >= self._queue + self._free:
+            self._drop_unwanted()
+            if len(self._waiting) >= self._queue + self._free:
+                sentence = f"{len(self._waiting)} images are waiting already; try again in a moment"
+                raise Overloaded(sentence, self._until_worked_off_s())
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(work, item, future, time.perf_counter()))
+        deadline_s = None if remaining_s is None else time.monotonic() + remaining_s
+        self._waiting.append(_Waiting(work, alike, Job(item, deadline_s, future), future))
         self._start()
         return await future
 
     def close(self) -> None:
         """Drop what waits and let what runs finish."""
         self._waiting.clear()
+        if self._wake is not None:
+            self._wake.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
-        while self._free:
-            self._drop_cancelled()
-            if not self._waiting:
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        while self._free and self._waiting:
+            self._drop_unwanted()
+            batch = self._next_batch()
+            if not batch:
                 return
-            batch = self._take()
-            meter().batch([time.perf_counter() - waiting.since_s for waiting in batch])
+            self._waiting = [waiting for waiting in self._waiting if waiting not in batch]
+            meter().batch([time.monotonic() - waiting.since_s for waiting in batch])
             self._free -= 1
-            done = self._executor.submit(batch[0].work.function, [waiting.item for waiting in batch])
-            done.add_done_callback(partial(_in_loop, asyncio.get_running_loop(), partial(self._finish, batch)))
+            begin_s = time.monotonic()
+            done = self._executor.submit(_outcomes, batch[0].work, [waiting.job for waiting in batch])
+            done.add_done_callback(partial(_in_loop, asyncio.get_running_loop(), partial(self._finish, batch, begin_s)))
 
-    def _take(self) -> list[_Waiting]:
-        work = self._waiting[0].work
-        share = min(work.together, -(-len(self._waiting) // self._free))
-        batch: list[_Waiting] = []
-        while self._waiting and len(batch) < share and self._waiting[0].work is work:
-            batch.append(self._waiting.popleft())
-        return batch
+    def _next_batch(self) -> list[_Waiting]:
+        """What a free thread takes now: nothing where all that waits may still wait for others, and then a timer is
+        set."""
+        now_s = time.monotonic()
+        due_s = float("inf")
+        share = -(-len(self._waiting) // self._free)
+        for first in self._waiting:
+            batch = [other for other in self._waiting if other.goes_with(first)][: first.work.together]
+            first_due_s = first.since_s + first.work.delay_s
+            if len(batch) == first.work.together or first_due_s <= now_s:
+                return batch[:share]
+            due_s = min(due_s, first_due_s)
+        if due_s < float("inf"):
+            self._wake = asyncio.get_running_loop().call_later(due_s - now_s, self._start)
+        return []
 
-    def _finish(self, batch: list[_Waiting], done: Future[Any]) -> None:
+    def _finish(self, batch: list[_Waiting], begin_s: float, done: Future[Any]) -> None:
         self._free += 1
-        error = done.exception()
-        outcomes = [error] * len(batch) if error is not None else done.result()
-        for waiting, outcome in zip(batch, outcomes, strict=True):
+        item_s = (time.monotonic() - begin_s) / len(batch)
+        self._item_s = 0.9 * self._item_s + 0.1 * item_s if self._item_s else item_s
+        for waiting, outcome in zip(batch, done.result(), strict=True):
             if waiting.future.cancelled():
                 continue
             if isinstance(outcome, Exception):
@@ -124,9 +186,30 @@ class Workers:
                 waiting.future.set_result(outcome)
         self._start()
 
-    def _drop_cancelled(self) -> None:
-        if any(waiting.future.cancelled() for waiting in self._waiting):
-            self._waiting = deque(waiting for waiting in self._waiting if not waiting.future.cancelled())
+    def _drop_unwanted(self) -> None:
+        kept = []
+        for waiting in self._waiting:
+            try:
+                waiting.job.check_wanted()
+            except DeadlinePassed as error:
+                if not waiting.future.cancelled():
+                    waiting.future.set_exception(error)
+            else:
+                kept.append(waiting)
+        self._waiting = kept
+
+    def _until_worked_off_s(self) -> float:
+        return max(_LEAST_RETRY_S, self._item_s * len(self._waiting) / self.threads)
+
+
+def _outcomes(work: Work[Item, Result], jobs: Sequence[Job[Item]]) -> Sequence[Result | Exception]:
+    """What ``work`` makes of the jobs; where it raises, each is done by itself, so that only the culprit fails."""
+    try:
+        return work.function(jobs)
+    except Exception as error:
+        if len(jobs) == 1:
+            return [error]
+        return [outcome for job in jobs for outcome in _outcomes(work, [job])]
 
 
 def _in_loop(loop: asyncio.AbstractEventLoop, finish: Callable[[Future[Any]], None], done: Future[Any]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sdjscc.errors import InvalidRequest, UnknownName
 
-__all__ = ["Classifier", "Prediction", "as_images", "predict", "top_k"]
+__all__ = ["Classifier", "Prediction", "as_images", "predict", "predict_all", "top_k"]
 
 
 class Classifier(nn.Module, ABC):
@@ -83,10 +83,15 @@ def as_images(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.require(pixels, requirements="W")).permute(0, 3, 1, 2).float().div_(255)
 
 
-@torch.inference_mode()
 def predict(classifier: Classifier, pixels: NDArray[np.uint8], k: int) -> list[Prediction]:
     """The ``k`` most probable classes of one image, RGB pixels, uint8 ``(h, w, 3)``; as `top_k`."""
-    return top_k(classifier(as_images(pixels[None])), classifier.class_names, k)[0]
+    return predict_all(classifier, pixels[None], k)[0]
+
+
+@torch.inference_mode()
+def predict_all(classifier: Classifier, pixels: NDArray[np.uint8], k: int) -> list[list[Prediction]]:
+    """The ``k`` most probable classes of each image, RGB pixels, uint8 ``(n, h, w, 3)``; as `top_k`."""
+    return top_k(classifier(as_images(pixels)), classifier.class_names, k)
 
 
 def top_k(logits: Tensor, class_names: Sequence[str], k: int) -> list[list[Prediction]]:

@@ -26,7 +26,7 @@ from sdjscc.v1 import image_pb2 as sdjscc_dot_v1_dot_image__pb2
 from sdjscc.v1 import receiver_pb2 as sdjscc_dot_v1_dot_receiver__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsdjscc/v1/transmitter.proto\x12\tsdjscc.v1\x1a\x15sdjscc/v1/image.proto\x1a\x18sdjscc/v1/receiver.proto\"\xa1\x01\n\x0fTransmitRequest\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.sdjscc.v1.Image\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x0b\n\x03\x62pp\x18\x03 \x01(\x01\x12%\n\x08\x64\x65livery\x18\x04 \x01(\x0b\x32\x13.sdjscc.v1.Delivery\x12*\n\x07\x63hannel\x18\x05 \x01(\x0b\x32\x19.sdjscc.v1.ChannelRequest\"\xa9\x01\n\x10TransmitResponse\x12,\n\x08received\x18\x01 \x01(\x0b\x32\x1a.sdjscc.v1.ReceiveResponse\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x0b\n\x03\x62pp\x18\x03 \x01(\x01\x12\x0c\n\x04\x62its\x18\x04 \x01(\x04\x12\x14\n\x0c\x63hannel_uses\x18\x05 \x01(\x04\x12\'\n\x07timings\x18\x06 \x03(\x0b\x32\x16.sdjscc.v1.StageTiming\"V\n\x15TransmitStreamRequest\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\x04\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x1a.sdjscc.v1.TransmitRequest\"\x8e\x01\n\x16TransmitStreamResponse\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\x04\x12/\n\x08response\x18\x02 \x01(\x0b\x32\x1b.sdjscc.v1.TransmitResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.sdjscc.v1.FrameErrorH\x00\x42\t\n\x07outcome\"+\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x13\n\x11ListCodecsRequest\"Q\n\x12ListCodecsResponse\x12$\n\x06\x63odecs\x18\x01 \x03(\x0b\x32\x14.sdjscc.v1.CodecInfo\x12\x15\n\rdefault_codec\x18\x02 \x01(\t\">\n\tCodecInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x62pp\x18\x02 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t2\xff\x01\n\x12TransmitterService\x12\x43\n\x08Transmit\x12\x1a.sdjscc.v1.TransmitRequest\x1a\x1b.sdjscc.v1.TransmitResponse\x12Y\n\x0eTransmitStream\x12 .sdjscc.v1.TransmitStreamRequest\x1a!.sdjscc.v1.TransmitStreamResponse(\x01\x30\x01\x12I\n\nListCodecs\x12\x1c.sdjscc.v1.ListCodecsRequest\x1a\x1d.sdjscc.v1.ListCodecsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsdjscc/v1/transmitter.proto\x12\tsdjscc.v1\x1a\x15sdjscc/v1/image.proto\x1a\x18sdjscc/v1/receiver.proto\"\xa1\x01\n\x0fTransmitRequest\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.sdjscc.v1.Image\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x0b\n\x03\x62pp\x18\x03 \x01(\x01\x12%\n\x08\x64\x65livery\x18\x04 \x01(\x0b\x32\x13.sdjscc.v1.Delivery\x12*\n\x07\x63hannel\x18\x05 \x01(\x0b\x32\x19.sdjscc.v1.ChannelRequest\"\xa9\x01\n\x10TransmitResponse\x12,\n\x08received\x18\x01 \x01(\x0b\x32\x1a.sdjscc.v1.ReceiveResponse\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x0b\n\x03\x62pp\x18\x03 \x01(\x01\x12\x0c\n\x04\x62its\x18\x04 \x01(\x04\x12\x14\n\x0c\x63hannel_uses\x18\x05 \x01(\x04\x12\'\n\x07timings\x18\x06 \x03(\x0b\x32\x16.sdjscc.v1.StageTiming\"V\n\x15TransmitStreamRequest\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\x04\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x1a.sdjscc.v1.TransmitRequest\"\x8e\x01\n\x16TransmitStreamResponse\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\x04\x12/\n\x08response\x18\x02 \x01(\x0b\x32\x1b.sdjscc.v1.TransmitResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.sdjscc.v1.FrameErrorH\x00\x42\t\n\x07outcome\"Y\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1a\n\rretry_after_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x10\n\x0e_retry_after_s\"\x13\n\x11ListCodecsRequest\"Q\n\x12ListCodecsResponse\x12$\n\x06\x63odecs\x18\x01 \x03(\x0b\x32\x14.sdjscc.v1.CodecInfo\x12\x15\n\rdefault_codec\x18\x02 \x01(\t\">\n\tCodecInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x62pp\x18\x02 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t2\xff\x01\n\x12TransmitterService\x12\x43\n\x08Transmit\x12\x1a.sdjscc.v1.TransmitRequest\x1a\x1b.sdjscc.v1.TransmitResponse\x12Y\n\x0eTransmitStream\x12 .sdjscc.v1.TransmitStreamRequest\x1a!.sdjscc.v1.TransmitStreamResponse(\x01\x30\x01\x12I\n\nListCodecs\x12\x1c.sdjscc.v1.ListCodecsRequest\x1a\x1d.sdjscc.v1.ListCodecsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,13 +42,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSMITSTREAMRESPONSE']._serialized_start=516
   _globals['_TRANSMITSTREAMRESPONSE']._serialized_end=658
   _globals['_FRAMEERROR']._serialized_start=660
-  _globals['_FRAMEERROR']._serialized_end=703
-  _globals['_LISTCODECSREQUEST']._serialized_start=705
-  _globals['_LISTCODECSREQUEST']._serialized_end=724
-  _globals['_LISTCODECSRESPONSE']._serialized_start=726
-  _globals['_LISTCODECSRESPONSE']._serialized_end=807
-  _globals['_CODECINFO']._serialized_start=809
-  _globals['_CODECINFO']._serialized_end=871
-  _globals['_TRANSMITTERSERVICE']._serialized_start=874
-  _globals['_TRANSMITTERSERVICE']._serialized_end=1129
+  _globals['_FRAMEERROR']._serialized_end=749
+  _globals['_LISTCODECSREQUEST']._serialized_start=751
+  _globals['_LISTCODECSREQUEST']._serialized_end=770
+  _globals['_LISTCODECSRESPONSE']._serialized_start=772
+  _globals['_LISTCODECSRESPONSE']._serialized_end=853
+  _globals['_CODECINFO']._serialized_start=855
+  _globals['_CODECINFO']._serialized_end=917
+  _globals['_TRANSMITTERSERVICE']._serialized_start=920
+  _globals['_TRANSMITTERSERVICE']._serialized_end=1175
 # @@protoc_insertion_point(module_scope)

@@ -205,7 +205,7 @@ def test_what_runs_there(observed: Observed) -> None:
 
 def test_what_waits_and_what_ran_together(tmp_path: Path, cat: Pixels) -> None:
     """One thread, and 8 small images at once: the first runs alone, the others wait for it."""
-    flags = {"metrics-listen": "127.0.0.1:0", "threads": 1, "queue": 20}
+    flags = {"metrics-listen": "127.0.0.1:0", "threads": 1, "queue": 20, "max-batch": 4}
     small = receive_request(np.ascontiguousarray(cat[:96, :96]))
     receiver = ServiceProcess("receiver", tmp_path / "receiver.log", flags)
     try:

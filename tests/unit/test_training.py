@@ -25,8 +25,8 @@ from sdjscc.data.folder import scan
 from sdjscc.errors import InvalidRequest
 from sdjscc.evaluation import Point
 from sdjscc.training.config import TrainConfig, load_config, shipped_configs
-from sdjscc.training.publish import publish
 from sdjscc.training.precision import fast_precision
+from sdjscc.training.publish import publish
 from sdjscc.training.trainer import Trainer
 
 ARCHITECTURE = Architecture(latent_channels=8, width=16, encoder_blocks=(0, 1), decoder_blocks=(1, 0, 0))

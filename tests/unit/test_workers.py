@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 
-from sdjscc.serving.status import Overloaded
-from sdjscc.serving.workers import Work, Workers, one_by_one
+from sdjscc.serving.status import DeadlinePassed, Overloaded
+from sdjscc.serving.workers import Job, Work, Workers, one_by_one
 
 
 class Gate:
     """Work that records its batches and ends when the gate opens; odd numbers fail."""
 
-    def __init__(self, together: int = 1) -> None:
+    def __init__(self, together: int = 1, delay_s: float = 0.0) -> None:
         self.batches: list[list[int]] = []
         self.open = threading.Event()
-        self.work: Work[int, int] = Work(self._do, together)
+        self.work: Work[int, int] = Work(self._do, together, delay_s)
 
-    def _do(self, items: Sequence[int]) -> list[int | Exception]:
-        self.batches.append(list(items))
+    def _do(self, jobs: Sequence[Job[int]]) -> list[int | Exception]:
+        items = [job.item for job in jobs]
+        self.batches.append(items)
         assert self.open.wait(10)
         return [ValueError(f"{item} is odd") if item % 2 else 10 * item for item in items]
 
@@ -61,7 +63,7 @@ async def test_free_threads_share_what_waits() -> None:
     workers.close()
 
 
-async def test_work_of_different_kinds_is_not_mixed_and_keeps_its_order() -> None:
+async def test_work_of_different_kinds_is_not_mixed() -> None:
     workers, gate = Workers(1, 10), Gate(together=4)
     single = one_by_one(lambda item: gate.batches.append([-item]) or item)
     tasks = [asyncio.create_task(workers.run(gate.work, 0))]
@@ -72,7 +74,7 @@ async def test_work_of_different_kinds_is_not_mixed_and_keeps_its_order() -> Non
     await asyncio.sleep(0.05)
     gate.open.set()
     assert await asyncio.gather(*tasks) == [0, 20, 3, 40]
-    assert gate.batches == [[0], [2], [-3], [4]]
+    assert gate.batches == [[0], [2, 4], [-3]]
     workers.close()
 
 
@@ -94,12 +96,110 @@ async def test_beyond_the_queue_it_is_refused_at_once() -> None:
     workers.close()
 
 
-async def test_what_a_function_raises_reaches_all_it_was_given() -> None:
-    def broken(items: Sequence[int]) -> list[int | Exception]:
-        raise MemoryError(f"{len(items)}")
+async def test_one_that_makes_a_batch_raise_fails_alone() -> None:
+    batches: list[list[int]] = []
+
+    def sensitive(jobs: Sequence[Job[int]]) -> list[int | Exception]:
+        batches.append([job.item for job in jobs])
+        if 3 in batches[-1]:
+            raise MemoryError("of 3")
+        return [10 * item for item in batches[-1]]
+
+    workers, gate = Workers(1, 10), Gate()
+    first = asyncio.create_task(workers.run(gate.work, 0))
+    work = Work(sensitive, together=4)
+    tasks = [asyncio.create_task(workers.run(work, item)) for item in (1, 2, 3, 4)]
+    await asyncio.sleep(0.05)
+    gate.open.set()
+    outcomes = await asyncio.gather(first, *tasks, return_exceptions=True)
+    assert outcomes[:3] + outcomes[4:] == [0, 10, 20, 40]
+    assert isinstance(outcomes[3], MemoryError)
+    assert batches == [[1, 2, 3, 4], [1], [2], [3], [4]]
+    workers.close()
+
+
+async def test_only_what_is_alike_is_done_together_and_the_oldest_first() -> None:
+    workers, gate = Workers(1, 20), Gate(together=3)
+    tasks = [asyncio.create_task(workers.run(gate.work, 0))]
+    await until(lambda: gate.batches)
+    sizes = {2: "small", 4: "large", 6: "small", 8: "small", 10: "small", 12: "large"}
+    tasks += [asyncio.create_task(workers.run(gate.work, item, alike)) for item, alike in sizes.items()]
+    await asyncio.sleep(0.05)
+    gate.open.set()
+    assert await asyncio.gather(*tasks) == [0, *(10 * item for item in sizes)]
+    assert gate.batches == [[0], [2, 6, 8], [4, 12], [10]]
+    workers.close()
+
+
+async def test_an_item_waits_for_others_no_longer_than_the_delay() -> None:
+    workers, gate = Workers(1, 20), Gate(together=3, delay_s=0.3)
+    gate.open.set()
+    begin = time.monotonic()
+    tasks = [asyncio.create_task(workers.run(gate.work, 2 * item)) for item in range(4)]
+    assert await asyncio.gather(*tasks[:3]) == [0, 20, 40]
+    assert await tasks[3] == 60
+    assert time.monotonic() - begin >= 0.3
+    assert gate.batches == [[0, 2, 4], [6]]
+    workers.close()
+
+
+async def test_work_whose_deadline_has_passed_is_never_run() -> None:
+    workers, gate = Workers(1, 20), Gate(together=4)
+    tasks = [asyncio.create_task(workers.run(gate.work, 0))]
+    await until(lambda: gate.batches)
+    tasks += [
+        asyncio.create_task(workers.run(gate.work, 2 + 2 * number, remaining_s=remaining_s))
+        for number, remaining_s in enumerate((0.05, 60.0, None))
+    ]
+    await asyncio.sleep(0.1)
+    gate.open.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(outcomes[1], DeadlinePassed)
+    assert [outcomes[0], *outcomes[2:]] == [0, 40, 60]
+    assert gate.batches == [[0], [4, 6]]
+    workers.close()
+
+
+async def test_a_job_says_when_nobody_waits_for_it_any_more() -> None:
+    wanted: list[bool] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def stages(jobs: Sequence[Job[int]]) -> list[int | Exception]:
+        begun.set()
+        assert go.wait(10)
+        for job in jobs:
+            try:
+                job.check_wanted()
+            except DeadlinePassed:
+                wanted.append(False)
+            else:
+                wanted.append(True)
+        return [0 for _ in jobs]
 
     workers = Workers(1, 4)
-    with pytest.raises(MemoryError):
-        await workers.run(Work(broken, together=4), 1)
-    assert await workers.run(one_by_one(lambda item: item + 1), 1) == 2
+    for cancel in (False, True):
+        begun.clear()
+        go.clear()
+        task = asyncio.create_task(workers.run(Work(stages), 1))
+        await until(begun.is_set)
+        if cancel:
+            task.cancel()
+            await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(task, return_exceptions=True)
+    await until(lambda: len(wanted) == 2)
+    assert wanted == [True, False]
+    workers.close()
+
+
+async def test_who_is_refused_learns_how_long_the_queue_takes() -> None:
+    workers = Workers(1, 3)
+    slow: Work[int, int] = one_by_one(lambda item: time.sleep(0.1) or item)
+    await workers.run(slow, 0)
+    tasks = [asyncio.create_task(workers.run(slow, item)) for item in range(4)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as refused:
+        await workers.run(slow, 4)
+    assert 0.25 < refused.value.retry_after_s < 60
+    await asyncio.gather(*tasks)
     workers.close()

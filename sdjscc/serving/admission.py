@@ -1,0 +1,55 @@
+"""No client takes all: how many calls of one are under way at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote
+
+import grpc
+
+from sdjscc.serving.status import Overloaded
+
+__all__ = ["Admission", "client_of"]
+
+# Its own calls hold the client back, and only it knows how long they take.
+_RETRY_AFTER_S = 0.1
+
+
+class Admission:
+    """Counts the calls under way by client, from one event loop; holds nothing of a client that has none.
+
+    Args:
+        most: calls of one client that may be under way at a time; a stream is one call.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._under_way: Counter[str] = Counter()
+
+    @contextmanager
+    def admitted(self, client: str) -> Iterator[None]:
+        """Around a call of ``client``; raises `Overloaded` at once where it has as many under way as it may."""
+        if self._under_way[client] >= self._most:
+            raise Overloaded(
+                f"{self._most} calls of yours are under way already; wait for answers before you send more",
+                _RETRY_AFTER_S,
+            )
+        self._under_way[client] += 1
+        try:
+            yield
+        finally:
+            self._under_way[client] -= 1
+            if not self._under_way[client]:
+                del self._under_way[client]
+
+
+def client_of(context: grpc.aio.ServicerContext) -> str:
+    """Who calls: by the certificate where the connection has one, else by address, whatever the port."""
+    identities = context.peer_identities()
+    if identities:
+        return b",".join(identities).decode(errors="replace")
+    # "ipv4:10.0.0.1:4711", "ipv6:%5B::1%5D:4711", "unix:" and the like.
+    peer = unquote(context.peer())
+    return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer
