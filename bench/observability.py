@@ -27,6 +27,7 @@ from bench.cases import SNR_DB, Case
 from bench.cpu_time import cpu_s
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe, sentence
+from bench.report import short, table
 from bench.sample import Spread
 from deploy.local import LocalLink, ServiceProcess
 from sdjscc.cli.options import Duration
@@ -220,21 +221,18 @@ def _summary(measured: _Results, machine: dict[str, object]) -> dict[str, object
 
 
 def _markdown(measured: _Results, machine: dict[str, object], seconds: float, repeats: int) -> str:
-    lines = [
+    intro = (
         f"Measured on: {sentence(machine)} {repeats} measurements of {seconds:g} s of each kind, by turns, "
-        f"{_IN_FLIGHT} calls under way; median (least to greatest).",
-        "",
-        "| what runs | with | calls/s | CPU time a call, ms | rate, ratio | CPU time, ratio |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
+        f"{_IN_FLIGHT} calls under way; median (least to greatest)."
+    )
+    rows = []
     for title, modes in measured.items():
         for mode, runs in modes.items():
-            rate = Spread.of(run.calls_per_s for run in runs).text(lambda value: f"{value:.3g}")
-            cpu = Spread.of(run.cpu_ms for run in runs).text(lambda value: f"{value:.3g}")
-            ratios = [spread.text(lambda value: f"{value:.2f}") for spread in _ratios(modes, mode)]
-            shown = ["", ""] if mode == "neither" else ratios
-            lines.append(f"| {title} | {mode} | {rate} | {cpu} | {shown[0]} | {shown[1]} |")
-    return "\n".join(lines) + "\n"
+            absolute = (Spread.of(run.calls_per_s for run in runs), Spread.of(run.cpu_ms for run in runs))
+            ratios = [] if mode == "neither" else [spread.text("{:.2f}".format) for spread in _ratios(modes, mode)]
+            rows.append([f"{title}, {mode}", *(spread.text(short) for spread in absolute), *(ratios or ["1", "1"])])
+    head = ["what runs, with", "calls/s", "CPU time a call, ms", "rate, ratio", "CPU time, ratio"]
+    return f"{intro}\n\n{table(head, rows)}\n"
 
 
 def _closed_loop(server: str, method: str, requests: tuple[bytes, ...], seconds: float) -> tuple[int, float]:
