@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,17 @@ def test_compose_serves_metrics_where_prometheus_looks_for_them() -> None:
         for volume in compose[name]["volumes"]:
             source = volume.partition(":")[0]
             assert not source.startswith(".") or (ROOT / source).exists(), volume
+
+
+@pytest.mark.skipif(
+    shutil.which("docker-compose") is None, reason="COMPOSE FILE NOT TESTED: there is no `docker-compose`"
+)
+def test_compose_takes_both_files_together() -> None:
+    files = ["--file", "docker-compose.yml", "--file", "docker-compose.observability.yml"]
+    command = ["docker-compose", *files, "--profile", "observability", "config", "--services"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {*JOBS, "demo", "prometheus", "grafana"}
 
 
 @pytest.mark.parametrize(
