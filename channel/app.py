@@ -7,6 +7,7 @@ import grpc
 from channel.service import ChannelConditionsService, Conditions, NoisyReceiver
 from channel.settings import ChannelSettings
 from sdjscc.channels import get_channel
+from sdjscc.observability.meter import meter
 from sdjscc.serving.server import Service, run
 from sdjscc.serving.settings import parse_settings
 from sdjscc.serving.upstream import Upstream
@@ -26,6 +27,7 @@ def main() -> None:
         conditions = Conditions(get_channel(settings.model), settings.snr_db)
         upstream = Upstream(settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes)
         workers = Workers(settings.threads, settings.queue)
+        meter().watch_snr(conditions.model.name, lambda: conditions.snr_db)
         element_type = ELEMENT_TYPE_FLOAT16 if settings.element_type == "float16" else ELEMENT_TYPE_FLOAT32
 
         def register(server: grpc.aio.Server) -> None:

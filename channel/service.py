@@ -8,6 +8,8 @@ import grpc
 
 from sdjscc.channels import Channel, check_snr_db, get_constellation, noise_generator
 from sdjscc.errors import InvalidRequest
+from sdjscc.observability.meter import meter
+from sdjscc.observability.tracer import tracer
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
@@ -70,6 +72,7 @@ class NoisyReceiver(ReceiverServiceServicer):
                 self._add_noise(request)
             else:
                 await self._workers.run(self._noise, request, remaining_s=context.time_remaining())
+        tracer().annotate(snr_db=request.conditions[-1].snr_db, symbols=request.transmission.symbols.shape[0])
         response = await self._upstream.receive(request, context)
         response.timings.extend(watch.timings)
         return response
@@ -82,7 +85,7 @@ class NoisyReceiver(ReceiverServiceServicer):
         # 53 bits: a seed that was drawn survives JSON, so that what was seen can be repeated.
         seed = asked.seed if asked.HasField("seed") else secrets.randbits(53)
 
-        payload = transmission.WhichOneof("payload")
+        payload, bit_count = transmission.WhichOneof("payload"), 0
         if payload == "bits":
             if transmission.bits.shape != transmission.bit_shape:
                 raise InvalidRequest(
@@ -90,7 +93,8 @@ class NoisyReceiver(ReceiverServiceServicer):
                     f"{list(transmission.bits.shape)}; send them equal"
                 )
             constellation = get_constellation(transmission.constellation)
-            symbols = constellation.modulate(unpack_bits(transmission.bits).reshape(-1))
+            bits = unpack_bits(transmission.bits).reshape(-1)
+            symbols, bit_count = constellation.modulate(bits), bits.size
         elif payload == "symbols":
             symbols = unpack_symbols(transmission.symbols).reshape(-1)
         else:
@@ -99,6 +103,7 @@ class NoisyReceiver(ReceiverServiceServicer):
         received = model.transmit(symbols, snr_db, noise_generator(seed, hop=len(request.conditions)))
         transmission.symbols.CopyFrom(pack_symbols(received, self._element_type))
         request.conditions.add(model=model.name, snr_db=snr_db, seed=seed)
+        meter().carried(model.name, snr_db, bit_count, received.size)
 
 
 def _payload_bytes(transmission: receiver_pb2.Transmission) -> int:

@@ -10,6 +10,7 @@ from receiver.service import Receiver
 from receiver.settings import ReceiverSettings
 from sdjscc.codecs import CodecRegistry
 from sdjscc.errors import SdjsccError
+from sdjscc.observability.meter import meter
 from sdjscc.serving.server import Service, run
 from sdjscc.serving.settings import parse_settings
 from sdjscc.serving.torch_threads import one_core_per_thread
@@ -30,6 +31,8 @@ def main() -> None:
         one_core_per_thread()
         workers = Workers(settings.threads, settings.queue, one_core_per_thread)
         codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded, receiving=True)
+        for entry in codecs.entries:
+            meter().codec(entry.name, entry.bpp, entry.weights_sha256)
         tasks = {name: await asyncio.to_thread(get_classifier, name) for name in task_names()}
 
         def register(server: grpc.aio.Server) -> None:

@@ -16,6 +16,8 @@ from sdjscc.channels import check_snr_db, get_constellation, noise_power
 from sdjscc.codecs import Codec, CodecRegistry, Outcome, Reception, Size
 from sdjscc.data.images import check_size
 from sdjscc.errors import InvalidRequest, NotReady, UnknownName
+from sdjscc.observability.meter import meter
+from sdjscc.observability.tracer import tracer
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.workers import Job, Work, Workers
 from sdjscc.tasks.base import Classifier, Prediction, predict_all
@@ -42,10 +44,18 @@ _OUTCOMES = {
 
 
 @dataclass(frozen=True, eq=False)
+class _Arrived:
+    """A request as it came in."""
+
+    request: ReceiveRequest
+    watch: Stopwatch
+
+
+@dataclass(frozen=True, eq=False)
 class _Received:
     """A request, checked and unpacked."""
 
-    job: Job[ReceiveRequest]
+    job: Job[_Arrived]
     codec: Codec
     size: Size
     symbols: NDArray[np.complex64]
@@ -87,11 +97,14 @@ class Receiver(ReceiverServiceServicer):
         sent = request.transmission
         work = self._together if sent.width * sent.height <= _SMALL_PIXELS else self._alone
         alike = sent.codec, sent.bpp, sent.width, sent.height
-        return await self._workers.run(work, request, alike, context.time_remaining())
+        arrived = _Arrived(request, Stopwatch("receiver"))
+        response = await self._workers.run(work, arrived, alike, context.time_remaining())
+        tracer().annotate(codec=sent.codec, task=response.task)
+        return response
 
-    def _receive(self, jobs: Sequence[Job[ReceiveRequest]]) -> list[ReceiveResponse | Exception]:
+    def _receive(self, jobs: Sequence[Job[_Arrived]]) -> list[ReceiveResponse | Exception]:
         """The answers to requests of one codec and size, or what is wrong with one."""
-        outcomes: dict[Job[ReceiveRequest], ReceiveResponse | Exception] = {}
+        outcomes: dict[Job[_Arrived], ReceiveResponse | Exception] = {}
         unpacked: list[_Received] = []
         for job in jobs:
             with _failing_alone(job, outcomes):
@@ -107,8 +120,8 @@ class Receiver(ReceiverServiceServicer):
                 outcomes[received.job] = _answer(received, reception, predictions)
         return [outcomes[job] for job in jobs]
 
-    def _unpack(self, job: Job[ReceiveRequest]) -> _Received:
-        watch, request = Stopwatch("receiver"), job.item
+    def _unpack(self, job: Job[_Arrived]) -> _Received:
+        request, watch = job.item.request, job.item.watch
         with watch.stage("unpack"):
             classifier = self._classifier(request.delivery.task)
             codec = self._codec(request.transmission)
@@ -144,9 +157,7 @@ class Receiver(ReceiverServiceServicer):
 
 
 @contextmanager
-def _failing_alone(
-    job: Job[ReceiveRequest], outcomes: dict[Job[ReceiveRequest], ReceiveResponse | Exception]
-) -> Iterator[None]:
+def _failing_alone(job: Job[_Arrived], outcomes: dict[Job[_Arrived], ReceiveResponse | Exception]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
@@ -183,7 +194,7 @@ def _classify_together(
     members: Sequence[tuple[_Received, Reception]],
 ) -> Iterator[tuple[_Received, Reception, list[Prediction]]]:
     begin = time.perf_counter()
-    wanted = [received.job.item.delivery.top_k or 1 for received, _ in members]
+    wanted = [received.job.item.request.delivery.top_k or 1 for received, _ in members]
     pixels = np.stack([reception.image for _, reception in members])
     found = predict_all(members[0][0].classifier, pixels, max(wanted))
     milliseconds = 1e3 * (time.perf_counter() - begin)
@@ -193,13 +204,15 @@ def _classify_together(
 
 
 def _answer(received: _Received, reception: Reception, predictions: Sequence[Prediction]) -> ReceiveResponse:
-    request, watch = received.job.item, received.watch
+    request, watch = received.job.item.request, received.watch
     with watch.stage("pack"):
         image = pack_image(reception.image, request.delivery.image_format)
+    task, confidence = received.classifier.name, predictions[0].probability
+    meter().received(received.codec.name, reception.outcome.value, task, confidence)
     return ReceiveResponse(
         image=image,
         labels=[Label(name=prediction.label, probability=prediction.probability) for prediction in predictions],
-        task=received.classifier.name,
+        task=task,
         conditions=request.conditions,
         timings=watch.timings,
         outcome=_OUTCOMES[reception.outcome],

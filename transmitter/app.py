@@ -7,6 +7,7 @@ import asyncio
 import grpc
 
 from sdjscc.codecs import CodecRegistry
+from sdjscc.observability.meter import meter
 from sdjscc.serving.server import Service, run
 from sdjscc.serving.settings import parse_settings
 from sdjscc.serving.torch_threads import one_core_per_thread
@@ -28,6 +29,8 @@ def main() -> None:
         workers = Workers(settings.threads, settings.queue, one_core_per_thread)
         codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded)
         codecs.find(settings.codec)
+        for entry in codecs.entries:
+            meter().codec(entry.name, entry.bpp, entry.weights_sha256)
         upstream = Upstream(settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes)
 
         def register(server: grpc.aio.Server) -> None:

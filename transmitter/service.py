@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from sdjscc.channels import check_snr_db
 from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.errors import SdjsccError
+from sdjscc.observability.meter import meter
+from sdjscc.observability.tracer import tracer
 from sdjscc.serving.logs import get_logger
+from sdjscc.serving.observing import status_name
 from sdjscc.serving.status import retry_after_s_of, status_of
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
@@ -87,10 +90,13 @@ class Transmitter(TransmitterServiceServicer):
         self._together = Work(_encode, max_batch, max_delay_s)
 
     async def Transmit(self, request: TransmitRequest, context: grpc.aio.ServicerContext) -> TransmitResponse:
-        unpacked = await self._workers.run(self._unpacking, request, remaining_s=context.time_remaining())
+        arrived = request, Stopwatch("transmitter")
+        unpacked = await self._workers.run(self._unpacking, arrived, remaining_s=context.time_remaining())
         height, width, _ = unpacked.pixels.shape
         encoding = self._together if width * height <= _SMALL_PIXELS else self._alone
         response, onward = await self._workers.run(encoding, unpacked, unpacked.alike, context.time_remaining())
+        meter().sent(response.codec, response.bits, response.channel_uses)
+        tracer().annotate(codec=response.codec, bpp=response.bpp, bits=response.bits)
         received = await self._upstream.receive(onward, context)
         response.received.CopyFrom(received)
         return response
@@ -135,6 +141,14 @@ class Transmitter(TransmitterServiceServicer):
         return transmitter_pb2.ListCodecsResponse(codecs=codecs, default_codec=self._default_codec)
 
     async def _frame(self, frame: TransmitStreamRequest, context: grpc.aio.ServicerContext) -> TransmitStreamResponse:
+        with tracer().frame(frame.frame_id) as ended:
+            answer = await self._answer(frame, context)
+            status = status_name(answer.error.code)
+            ended(status)
+            meter().frame(status)
+        return answer
+
+    async def _answer(self, frame: TransmitStreamRequest, context: grpc.aio.ServicerContext) -> TransmitStreamResponse:
         try:
             response = await self.Transmit(frame.request, context)
         except SdjsccError as error:
@@ -148,8 +162,8 @@ class Transmitter(TransmitterServiceServicer):
             return TransmitStreamResponse(frame_id=frame.frame_id, error=FrameError(code=code, message=message))
         return TransmitStreamResponse(frame_id=frame.frame_id, response=response)
 
-    def _unpack(self, request: TransmitRequest) -> _Unpacked:
-        watch = Stopwatch("transmitter")
+    def _unpack(self, arrived: tuple[TransmitRequest, Stopwatch]) -> _Unpacked:
+        request, watch = arrived
         if request.channel.HasField("snr_db"):
             check_snr_db(request.channel.snr_db)
         codec = self._codecs.load(request.codec or self._default_codec, request.bpp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sdjscc.client.aio import DEFAULT_SERVER
 from sdjscc.client.messages import Options
 from sdjscc.data.images import IMAGE_SUFFIXES
 from sdjscc.errors import InvalidRequest, SdjsccError
+from sdjscc.observability.start import start_traces, traces_wanted
 
 __all__ = ["command"]
 
@@ -52,6 +54,7 @@ class _Sent:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table.")
 @click.option("--parallel", default=4, type=click.IntRange(1, 64), show_default=True, help="Images under way.")
 @click.option("--timeout", default=60.0, type=click.FloatRange(0, min_open=True), show_default=True, help="Seconds.")
+@click.option("--otlp-endpoint", default="", help="Collector to send a trace of each image to; or OTEL_* variables.")
 def command(
     paths: tuple[Path, ...],
     server: str,
@@ -64,6 +67,7 @@ def command(
     as_json: bool,
     parallel: int,
     timeout: float,
+    otlp_endpoint: str,
 ) -> None:
     """Send images, and all images in folders, over a running link.
 
@@ -77,7 +81,10 @@ def command(
     if save is not None:
         _make_folder(save)
     options = Options(codec=codec, bpp=bpp, snr_db=snr_db, seed=seed, task=task)
-    asyncio.run(_send_all(images, server, options, save, parallel, timeout))
+    with contextlib.ExitStack() as observing:
+        if traces_wanted(otlp_endpoint):
+            observing.callback(start_traces(otlp_endpoint, "client").close)
+        asyncio.run(_send_all(images, server, options, save, parallel, timeout))
 
     failed = [sent for sent in images if sent.result is None]
     if as_json:

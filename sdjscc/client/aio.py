@@ -10,8 +10,18 @@ from typing import Self, Unpack
 import grpc
 
 from sdjscc.client.errors import LinkError, link_error
-from sdjscc.client.messages import Frames, ImageLike, Options, build_request, read_codecs, read_result
+from sdjscc.client.messages import (
+    TRANSMIT,
+    TRANSMIT_STREAM,
+    Frames,
+    ImageLike,
+    Options,
+    build_request,
+    read_codecs,
+    read_result,
+)
 from sdjscc.client.results import CodecInfo, Result
+from sdjscc.observability.tracer import program_tracer
 from sdjscc.v1.transmitter_pb2 import ListCodecsRequest
 from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
 from sdjscc.wire.metadata import REQUEST_ID_KEY, new_request_id
@@ -47,6 +57,7 @@ class AsyncClient:
         self.server, self.timeout_s = server, timeout_s
         self._channel = grpc.aio.insecure_channel(server, channel_options(max_message_bytes))
         self._stub = TransmitterServiceStub(self._channel)
+        self._tracer = program_tracer()
 
     async def transmit(self, image: ImageLike, **options: Unpack[Options]) -> Result:
         """Send one image over the link; `Options` says what can be asked for.
@@ -59,9 +70,10 @@ class AsyncClient:
         request_id = new_request_id()
         begin = time.perf_counter()
         try:
-            response = await self._stub.Transmit(
-                request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id),)
-            )
+            with self._tracer.calling(TRANSMIT) as trace:
+                response = await self._stub.Transmit(
+                    request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
+                )
         except grpc.aio.AioRpcError as error:
             raise link_error(error, self.server, request_id, self.timeout_s) from error
         return read_result(response, request, 1e3 * (time.perf_counter() - begin), request_id)
@@ -78,14 +90,16 @@ class AsyncClient:
         request_id = new_request_id()
         sent = Frames(options)
         requests = sent.requests_async(images) if isinstance(images, AsyncIterable) else sent.requests(images)
-        call = self._stub.TransmitStream(requests, metadata=((REQUEST_ID_KEY, request_id),))
         try:
-            async for response in call:
-                yield sent.answer(response, request_id)
+            with self._tracer.calling(TRANSMIT_STREAM) as trace:
+                call = self._stub.TransmitStream(requests, metadata=((REQUEST_ID_KEY, request_id), *trace))
+                try:
+                    async for response in call:
+                        yield sent.answer(response, request_id)
+                finally:
+                    call.cancel()
         except grpc.aio.AioRpcError as error:
             raise link_error(error, self.server, request_id, None) from error
-        finally:
-            call.cancel()
         sent.raise_failure()
 
     async def codecs(self) -> list[CodecInfo]:

@@ -27,7 +27,20 @@ from sdjscc.v1.transmitter_pb2 import (
 )
 from sdjscc.wire.images import pack_raw, unpack_image
 
-__all__ = ["Frames", "ImageLike", "Options", "ReceivedFormat", "build_request", "read_codecs", "read_result"]
+__all__ = [
+    "TRANSMIT",
+    "TRANSMIT_STREAM",
+    "Frames",
+    "ImageLike",
+    "Options",
+    "ReceivedFormat",
+    "build_request",
+    "read_codecs",
+    "read_result",
+]
+
+TRANSMIT = "/sdjscc.v1.TransmitterService/Transmit"
+TRANSMIT_STREAM = "/sdjscc.v1.TransmitterService/TransmitStream"
 
 ImageLike = bytes | Path | str | NDArray[np.uint8] | PillowImage.Image
 """Bytes of an image file, its path, RGB pixels (uint8 ``(h, w, 3)``), or a Pillow image."""

@@ -11,8 +11,18 @@ import grpc
 
 from sdjscc.client.aio import DEFAULT_SERVER
 from sdjscc.client.errors import LinkError, link_error
-from sdjscc.client.messages import Frames, ImageLike, Options, build_request, read_codecs, read_result
+from sdjscc.client.messages import (
+    TRANSMIT,
+    TRANSMIT_STREAM,
+    Frames,
+    ImageLike,
+    Options,
+    build_request,
+    read_codecs,
+    read_result,
+)
 from sdjscc.client.results import CodecInfo, Result
+from sdjscc.observability.tracer import program_tracer
 from sdjscc.v1.transmitter_pb2 import ListCodecsRequest
 from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
 from sdjscc.wire.metadata import REQUEST_ID_KEY, new_request_id
@@ -46,6 +56,7 @@ class Client:
         self.server, self.timeout_s = server, timeout_s
         self._channel = grpc.insecure_channel(server, channel_options(max_message_bytes))
         self._stub = TransmitterServiceStub(self._channel)
+        self._tracer = program_tracer()
 
     def transmit(self, image: ImageLike, **options: Unpack[Options]) -> Result:
         """Send one image over the link; as `AsyncClient.transmit`."""
@@ -53,7 +64,10 @@ class Client:
         request_id = new_request_id()
         begin = time.perf_counter()
         try:
-            response = self._stub.Transmit(request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id),))
+            with self._tracer.calling(TRANSMIT) as trace:
+                response = self._stub.Transmit(
+                    request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
+                )
         except grpc.RpcError as error:
             raise link_error(error, self.server, request_id, self.timeout_s) from error
         return read_result(response, request, 1e3 * (time.perf_counter() - begin), request_id)
@@ -62,14 +76,16 @@ class Client:
         """Send frames over one stream; as `AsyncClient.stream`. ``images`` is read from another thread."""
         request_id = new_request_id()
         sent = Frames(options)
-        call = self._stub.TransmitStream(sent.requests(images), metadata=((REQUEST_ID_KEY, request_id),))
         try:
-            for response in call:
-                yield sent.answer(response, request_id)
+            with self._tracer.calling(TRANSMIT_STREAM) as trace:
+                call = self._stub.TransmitStream(sent.requests(images), metadata=((REQUEST_ID_KEY, request_id), *trace))
+                try:
+                    for response in call:
+                        yield sent.answer(response, request_id)
+                finally:
+                    call.cancel()
         except grpc.RpcError as error:
             raise link_error(error, self.server, request_id, None) from error
-        finally:
-            call.cancel()
         sent.raise_failure()
 
     def codecs(self) -> list[CodecInfo]:

@@ -32,6 +32,15 @@ def configure_logs(service: str, level: str, log_format: str) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     warnings.showwarning = _log_warning
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+
+
+class _Libraries(logging.Handler):
+    """What libraries log in their own way: lines like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = get_logger().error if record.levelno >= logging.ERROR else get_logger().warning
+        log("library", message=record.getMessage(), library=record.name, exc_info=record.exc_info or None)
 
 
 def _log_warning(

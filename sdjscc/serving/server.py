@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,10 +14,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from sdjscc import __version__
 from sdjscc.errors import SdjsccError
+from sdjscc.observability.meter import meter
+from sdjscc.observability.start import start_metrics, start_traces, traces_wanted
 from sdjscc.serving.admission import Admission
 from sdjscc.serving.interceptor import RequestInterceptor
 from sdjscc.serving.logs import configure_logs, get_logger
+from sdjscc.serving.observing import ObservingInterceptor
 from sdjscc.serving.settings import ServiceSettings
 from sdjscc.wire.options import server_options
 
@@ -42,23 +47,41 @@ def run(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Serv
     """
     configure_logs(name, settings.log_level, settings.log_format)
     try:
-        asyncio.run(_serve(name, settings, build))
+        with contextlib.ExitStack() as observing:
+            facts = _observe(name, settings, observing)
+            asyncio.run(_serve(name, settings, build, facts))
     except SdjsccError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
-async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Service]]) -> None:
+def _observe(name: str, settings: ServiceSettings, observing: contextlib.ExitStack) -> dict[str, object]:
+    """Switch on what is asked for; returns what the log is told of it."""
+    facts: dict[str, object] = {}
+    if settings.metrics_listen:
+        metrics = start_metrics(settings.metrics_listen)
+        observing.callback(metrics.close)
+        facts["metrics"] = metrics.where
+    if traces_wanted(settings.otlp_endpoint):
+        traces = start_traces(settings.otlp_endpoint, name)
+        observing.callback(traces.close)
+        facts["traces"] = traces.where
+    return facts
+
+
+async def _serve(
+    name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Service]], observed: dict[str, object]
+) -> None:
     log = get_logger()
     stop = asyncio.Event()
     # Before anything slow: a SIGTERM while weights load must end the process in order, too.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
 
-    server = grpc.aio.server(
-        interceptors=[RequestInterceptor(name, Admission(settings.max_client_calls))],
-        options=server_options(settings.max_message_bytes),
-    )
+    interceptors: list[grpc.aio.ServerInterceptor] = [RequestInterceptor(name, Admission(settings.max_client_calls))]
+    if observed:
+        interceptors.insert(0, ObservingInterceptor())
+    server = grpc.aio.server(interceptors=interceptors, options=server_options(settings.max_message_bytes))
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     try:
@@ -67,6 +90,7 @@ async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Await
         raise SdjsccError(f"cannot listen on {settings.listen}; is the address taken or not of this machine?") from None
 
     service = await build()
+    meter().running(name, __version__, str(service.facts.get("engine", "")))
     service.register(server)
     reflection.enable_server_reflection((*service.names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
@@ -76,7 +100,7 @@ async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Await
         address = f"{settings.listen.rpartition(':')[0]}:{port}"
         if settings.address_file is not None:
             _write(settings.address_file, address)
-        log.info("serving", address=address, **service.facts)
+        log.info("serving", address=address, **service.facts, **observed)
         await stop.wait()
         log.info("draining", grace_s=settings.grace_s)
         await health_servicer.enter_graceful_shutdown()

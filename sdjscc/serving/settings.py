@@ -31,6 +31,14 @@ class ServiceSettings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["json", "console"] = Field("json", description="one JSON object a line, or text for people")
+    metrics_listen: str = Field(
+        "", description="address to serve Prometheus' metrics on, such as 127.0.0.1:9464; empty: none are kept"
+    )
+    otlp_endpoint: str = Field(
+        "",
+        description="OpenTelemetry collector to send traces to, such as http://127.0.0.1:4317; empty: none, unless "
+        "OTEL_EXPORTER_OTLP_ENDPOINT names one",
+    )
 
 
 class UpstreamSettings(BaseSettings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 
+from sdjscc.observability.tracer import tracer
 from sdjscc.serving.request_id import current_request_id
 from sdjscc.serving.status import upstream_failure
 from sdjscc.v1.receiver_pb2 import ReceiveRequest, ReceiveResponse
@@ -12,6 +13,8 @@ from sdjscc.wire.metadata import REQUEST_ID_KEY
 from sdjscc.wire.options import channel_options
 
 __all__ = ["Upstream"]
+
+_RECEIVE = "/sdjscc.v1.ReceiverService/Receive"
 
 
 class Upstream:
@@ -33,9 +36,10 @@ class Upstream:
         remaining = context.time_remaining()
         timeout_s = self._timeout_s if remaining is None else remaining
         try:
-            response: ReceiveResponse = await self._stub.Receive(
-                request, timeout=timeout_s, metadata=((REQUEST_ID_KEY, current_request_id.get()),)
-            )
+            with tracer().calling(_RECEIVE) as trace:
+                response: ReceiveResponse = await self._stub.Receive(
+                    request, timeout=timeout_s, metadata=((REQUEST_ID_KEY, current_request_id.get()), *trace)
+                )
         except grpc.aio.AioRpcError as error:
             raise upstream_failure(error, self._address, timeout_s) from error
         return response

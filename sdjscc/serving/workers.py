@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from sdjscc.observability.meter import meter
 from sdjscc.serving.cores import usable_cores
 from sdjscc.serving.status import DeadlinePassed, Overloaded
 
@@ -104,6 +105,7 @@ class Workers:
         self._item_s = 0.0
         self._wake: asyncio.TimerHandle | None = None
         self._executor = ThreadPoolExecutor(self.threads, "worker", initializer)
+        meter().watch_queue(lambda: len(self._waiting), queue)
 
     async def run(
         self,
@@ -149,6 +151,7 @@ class Workers:
             if not batch:
                 return
             self._waiting = [waiting for waiting in self._waiting if waiting not in batch]
+            meter().batch([time.monotonic() - waiting.since_s for waiting in batch])
             self._free -= 1
             begin_s = time.monotonic()
             done = self._executor.submit(_outcomes, batch[0].work, [waiting.job for waiting in batch])

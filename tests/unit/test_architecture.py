@@ -26,8 +26,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sdjscc.training": {"errors", "channels", "codecs", "data", "evaluation", "semantics", "tasks"},
     "sdjscc.study": {"errors", "channels", "codecs", "data", "evaluation", "plots", "tasks", "training"},
     "sdjscc.wire": {"errors", "data", "v1"},
-    "sdjscc.serving": {"errors", "wire", "v1"},
-    "sdjscc.client": {"errors", "data", "metrics", "wire", "v1"},
+    "sdjscc.observability": {"errors"},
+    "sdjscc.serving": {"errors", "observability", "wire", "v1"},
+    "sdjscc.client": {"errors", "data", "metrics", "observability", "wire", "v1"},
 }
 OUTSIDE = {"transmitter", "receiver", "channel", "demo", "bench", "deploy", "tests"}
 
