@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sdjscc.wire.service_config import SERVICE_CONFIG
 
-__all__ = ["DEFAULT_MAX_MESSAGE_BYTES", "DEFAULT_MAX_CONNECTION_AGE_S", "channel_options", "server_options"]
+__all__ = ["DEFAULT_MAX_CONNECTION_AGE_S", "DEFAULT_MAX_MESSAGE_BYTES", "channel_options", "server_options"]
 
 Options = list[tuple[str, int | str]]
 

@@ -43,9 +43,10 @@ SERVICE_CONFIG = json.dumps(
                 },
             }
         ],
-        # The budget, of each process and name: a failure takes 1 of 10 tokens, an answer gives 0.1 back, and at half
-        # there are no retries. What is down for good is therefore not called four times as often as what is up.
-        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+        # The budget, of each process and name: a failure takes 1 of 100 tokens, an answer gives 0.1 back, and at half
+        # there are no retries. It is enough for what was under way to a replica that dies, and what is down for good is
+        # not called four times as often as what is up.
+        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
     }
 )
 """JSON, for the channel option ``grpc.service_config``."""
