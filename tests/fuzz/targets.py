@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
@@ -15,7 +16,7 @@ from PIL import Image as PillowImage
 from channel.service import Conditions, NoisyReceiver
 from receiver.service import Receiver
 from sdjscc.channels import get_channel
-from sdjscc.codecs import CodecRegistry
+from sdjscc.codecs import CodecRegistry, Outcome
 from sdjscc.codecs.separation import HevcIntra, Jpeg, SourceCoder, WebP
 from sdjscc.codecs.separation.frame import frame, unframe
 from sdjscc.data.images import decode_image
@@ -30,26 +31,30 @@ from sdjscc.wire.images import pack_raw, unpack_image
 from sdjscc.wire.tensors import pack_bits, pack_symbols, unpack_bits, unpack_symbols
 from transmitter.service import Transmitter
 
-__all__ = ["TARGETS", "Target"]
+__all__ = ["TARGETS", "Target", "Verdict"]
 
 _MAX_PIXELS = 64 * 64
 _SIZES = ((16, 16), (33, 17), (40, 24), (64, 64))
 _SMALLEST = ("deep-jscc", 0.125), ("sd-jscc", 0.25), ("webp+ldpc", 0.25), ("jpeg-agreed+ldpc", 0.5)
+
+Verdict = Literal["decoded", "refused", "no message"]
 
 
 @dataclass(frozen=True)
 class Target:
     """One decoder.
 
-    ``check`` takes any bytes. It returns where they were decoded to what is promised or refused by an error of ours;
-    whatever else it raises is a find.
+    ``check`` takes any bytes. It tells whether they were decoded, to what is promised, or refused by an error of ours;
+    whatever it raises is a find.
     """
 
-    check: Callable[[bytes], None]
+    check: Callable[[bytes], Verdict]
     seeds: Callable[[], Sequence[bytes]]
     """Valid inputs to begin from."""
     share: int
     """Thousandths of all inputs of a long run: cheap targets get many."""
+    message: type[Message] | None = None
+    """What the bytes are parsed as, where they are a message."""
 
 
 def _picture(size: tuple[int, int] = (24, 16), seed: int = 1) -> NDArray[np.uint8]:
@@ -74,11 +79,12 @@ def _parsed(kind: type[Message], data: bytes) -> Message | None:
         return None
 
 
-def _image_file(data: bytes) -> None:
+def _image_file(data: bytes) -> Verdict:
     try:
         _check_image(decode_image(data, _MAX_PIXELS))
     except InvalidRequest:
-        return
+        return "refused"
+    return "decoded"
 
 
 def _image_files() -> list[bytes]:
@@ -108,14 +114,15 @@ def _image_files() -> list[bytes]:
     return [*files, buffer.getvalue(), exif.getvalue()]
 
 
-def _image_message(data: bytes) -> None:
+def _image_message(data: bytes) -> Verdict:
     message = _parsed(Image, data)
     if message is None:
-        return
+        return "no message"
     try:
         _check_image(unpack_image(message, _MAX_PIXELS))
     except InvalidRequest:
-        return
+        return "refused"
+    return "decoded"
 
 
 def _image_messages() -> list[bytes]:
@@ -124,16 +131,17 @@ def _image_messages() -> list[bytes]:
     return [message.SerializeToString() for message in (raw, lying, Image(encoded=_image_files()[0]))]
 
 
-def _bit_tensor(data: bytes) -> None:
+def _bit_tensor(data: bytes) -> Verdict:
     message = _parsed(BitTensor, data)
     if message is None:
-        return
+        return "no message"
     try:
         bits = unpack_bits(message)
     except InvalidRequest:
-        return
+        return "refused"
     assert bits.shape == tuple(message.shape), bits.shape
     assert bits.max(initial=0) <= 1
+    return "decoded"
 
 
 def _bit_tensors() -> list[bytes]:
@@ -141,17 +149,18 @@ def _bit_tensors() -> list[bytes]:
     return [pack_bits(np.ones(shape, np.uint8)).SerializeToString() for shape in shapes]
 
 
-def _symbol_tensor(data: bytes) -> None:
+def _symbol_tensor(data: bytes) -> Verdict:
     message = _parsed(SymbolTensor, data)
     if message is None:
-        return
+        return "no message"
     try:
         symbols = unpack_symbols(message)
     except InvalidRequest:
-        return
+        return "refused"
     assert symbols.dtype == np.complex64
     assert symbols.shape == tuple(message.shape), symbols.shape
     assert np.isfinite(symbols).all()
+    return "decoded"
 
 
 def _symbol_tensors() -> list[bytes]:
@@ -160,30 +169,32 @@ def _symbol_tensors() -> list[bytes]:
     return [pack_symbols(symbols, element_type).SerializeToString() for element_type in types]
 
 
-def _frame(data: bytes) -> None:
+def _frame(data: bytes) -> Verdict:
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
     try:
         file = unframe(bits)
     except Undecodable:
-        return
+        return "refused"
     assert np.array_equal(frame(file, len(bits)), bits)
+    return "decoded"
 
 
 def _frames() -> list[bytes]:
     return [np.packbits(frame(file, 1456)).tobytes() for file in (b"", b"a file", bytes(181))]
 
 
-def _source(coder: Callable[[], SourceCoder]) -> Callable[[bytes], None]:
+def _source(coder: Callable[[], SourceCoder]) -> Callable[[bytes], Verdict]:
     made = cache(coder)
 
-    def check(data: bytes) -> None:
+    def check(data: bytes) -> Verdict:
         size = _SIZES[data[0] % len(_SIZES)] if data else _SIZES[0]
         try:
             image = made().decode(data[1:], size)
         except Undecodable:
-            return
+            return "refused"
         _check_image(image)
         assert image.shape == (size[1], size[0], 3), (image.shape, size)
+        return "decoded"
 
     return check
 
@@ -205,7 +216,7 @@ def _registry() -> CodecRegistry:
     return CodecRegistry()
 
 
-def _coded_symbols(data: bytes) -> None:
+def _coded_symbols(data: bytes) -> Verdict:
     """The chain from noisy symbols on: half a byte a component, so that few bytes make a whole word."""
     codec = _registry().load("webp+ldpc" if not data or data[0] % 2 else "jpeg-agreed+ldpc", 0.25)
     size = _SIZES[data[0] // 2 % len(_SIZES)] if data else _SIZES[0]
@@ -216,6 +227,7 @@ def _coded_symbols(data: bytes) -> None:
     (reception,) = codec.receive(symbols[None], size, np.array([noise_power]))
     assert reception.image.shape == (size[1], size[0], 3), reception.image.shape
     assert reception.image.dtype == np.uint8
+    return "refused" if reception.outcome is Outcome.DAMAGED else "decoded"
 
 
 def _coded_symbol_seeds() -> list[bytes]:
@@ -233,15 +245,16 @@ def _transmitter() -> Transmitter:
     return Transmitter(_registry(), "sd-jscc", None, Workers(1, 1), _MAX_PIXELS, 1)  # type: ignore[arg-type]
 
 
-def _transmit_request(data: bytes) -> None:
+def _transmit_request(data: bytes) -> Verdict:
     message = _parsed(TransmitRequest, data)
     if message is None:
-        return
+        return "no message"
     try:
         response, onward = _transmitter()._encode(message)
     except SdjsccError:
-        return
+        return "refused"
     assert response.bits == np.prod(onward.transmission.bits.shape)
+    return "decoded"
 
 
 def _transmit_requests() -> list[bytes]:
@@ -259,17 +272,18 @@ def _channel() -> NoisyReceiver:
     return NoisyReceiver(conditions, None, Workers(1, 1), ELEMENT_TYPE_FLOAT32)  # type: ignore[arg-type]
 
 
-def _request_at_the_channel(data: bytes) -> None:
+def _request_at_the_channel(data: bytes) -> Verdict:
     message = _parsed(ReceiveRequest, data)
     if message is None:
-        return
+        return "no message"
     crossed = len(message.conditions)
     try:
         _channel()._add_noise(message)
     except SdjsccError:
-        return
+        return "refused"
     assert len(message.conditions) == crossed + 1
     unpack_symbols(message.transmission.symbols)
+    return "decoded"
 
 
 @cache
@@ -278,18 +292,19 @@ def _receiver() -> Receiver:
     return Receiver(_registry(), tasks, "stl10", Workers(1, 1), _MAX_PIXELS)
 
 
-def _request_at_the_receiver(data: bytes) -> None:
+def _request_at_the_receiver(data: bytes) -> Verdict:
     message = _parsed(ReceiveRequest, data)
     if message is None:
-        return
+        return "no message"
     (outcome,) = _receiver()._receive([message])
     if isinstance(outcome, Exception):
         if not isinstance(outcome, SdjsccError):
             raise outcome
-        return
+        return "refused"
     assert outcome.labels
     if outcome.HasField("image"):
         _check_image(unpack_image(outcome.image, _MAX_PIXELS))
+    return "decoded"
 
 
 def _receive_requests() -> list[bytes]:
@@ -326,9 +341,9 @@ def _of_source(coder: Callable[[], SourceCoder], share: int) -> Target:
 
 TARGETS: dict[str, Target] = {
     "image-file": Target(_image_file, _image_files, 200),
-    "image-message": Target(_image_message, _image_messages, 100),
-    "bit-tensor": Target(_bit_tensor, _bit_tensors, 150),
-    "symbol-tensor": Target(_symbol_tensor, _symbol_tensors, 150),
+    "image-message": Target(_image_message, _image_messages, 100, Image),
+    "bit-tensor": Target(_bit_tensor, _bit_tensors, 150, BitTensor),
+    "symbol-tensor": Target(_symbol_tensor, _symbol_tensors, 150, SymbolTensor),
     "frame": Target(_frame, _frames, 100),
     "jpeg": _of_source(Jpeg, 30),
     "jpeg-agreed": _of_source(lambda: Jpeg(agreed_headers=True), 30),
@@ -337,8 +352,8 @@ TARGETS: dict[str, Target] = {
     "hevc": _of_source(HevcIntra, 30),
     "hevc-agreed": _of_source(lambda: HevcIntra(agreed_headers=True), 30),
     "coded-symbols": Target(_coded_symbols, _coded_symbol_seeds, 5),
-    "transmit-request": Target(_transmit_request, _transmit_requests, 30),
-    "channel-request": Target(_request_at_the_channel, _receive_requests, 55),
-    "receive-request": Target(_request_at_the_receiver, _receive_requests, 30),
+    "transmit-request": Target(_transmit_request, _transmit_requests, 30, TransmitRequest),
+    "channel-request": Target(_request_at_the_channel, _receive_requests, 55, ReceiveRequest),
+    "receive-request": Target(_request_at_the_receiver, _receive_requests, 30, ReceiveRequest),
 }
 """By name; the shares add up to 1000."""
