@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import AsyncIterator
 
-from sdjscc.client import AsyncClient, LinkError
+from sdjscc.client import AsyncClient, LinkError, Result
 from tests.faults.history import Event, Returned, Sent
-from tests.faults.images import Images
+from tests.faults.images import Images, Pixels
 
 __all__ = ["Clients", "now"]
 
 DEADLINES_S = (2.0, 15.0)
 """Of every other request: too short and long enough to outlast the time in which a frozen peer is given up."""
+
+_FRAME_DEADLINE_S = 45.0
+"""Frames have no deadline of the client's; the transmitter gives each 30 s, and the client's pings find a dead one."""
+_FRAMES = 4
+_FRAMES_PER_S = 4.0
 
 
 def now() -> float:
@@ -21,8 +28,9 @@ def now() -> float:
 
 
 class Clients:
-    """Sends ``rate_per_s`` requests a second to ``target`` inside an ``async with`` block; leaving it waits for their
-    ends.
+    """Sends ``rate_per_s`` requests a second to ``target``, and beside them one stream of frames after the other.
+
+    Sends inside an ``async with`` block; leaving it waits for the ends of all.
 
     ``history`` receives what is seen.
     """
@@ -33,32 +41,66 @@ class Clients:
     async def __aenter__(self) -> None:
         self._clients = [AsyncClient(self._target, timeout_s=deadline_s) for deadline_s in DEADLINES_S]
         self._under_way: set[asyncio.Task[None]] = set()
-        self._sending = asyncio.create_task(self._send())
+        self._number, self._ending = 0, False
+        self._sending = [asyncio.create_task(self._send()), asyncio.create_task(self._stream())]
 
     async def __aexit__(self, *error: object) -> None:
-        self._sending.cancel()
+        self._ending = True
+        await asyncio.gather(*self._sending)
         await asyncio.gather(*self._under_way)
         for client in self._clients:
             await client.close()
 
     async def _send(self) -> None:
-        begin, number = now(), 0
-        while True:
-            await asyncio.sleep(max(0.0, begin + number / self._rate_per_s - now()))
-            task = asyncio.create_task(self._request(number))
+        begin, due = now(), 0
+        while not self._ending:
+            await asyncio.sleep(max(0.0, begin + due / self._rate_per_s - now()))
+            task = asyncio.create_task(self._request(self._next()))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
-            number += 1
+            due += 1
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
 
     async def _request(self, number: int) -> None:
         deadline_s = DEADLINES_S[number % len(DEADLINES_S)]
-        pixels, options = self._images.request(number)
+        request = self._sent(number, deadline_s)
+        try:
+            result = await self._clients[number % len(DEADLINES_S)].transmit(
+                self._images.pixels(number), **self._images.options
+            )
+        except LinkError as error:
+            self._returned(request, error)
+        else:
+            self._returned(request, result)
+
+    async def _stream(self) -> None:
+        while not self._ending:
+            under_way: deque[str] = deque()
+            try:
+                async for answer in self._clients[0].stream(self._frames(under_way), **self._images.options):
+                    self._returned(under_way.popleft(), answer)
+            except LinkError as error:
+                while under_way:
+                    self._returned(under_way.popleft(), error)
+
+    async def _frames(self, under_way: deque[str]) -> AsyncIterator[Pixels]:
+        for _ in range(_FRAMES):
+            number = self._next()
+            under_way.append(self._sent(number, _FRAME_DEADLINE_S))
+            yield self._images.pixels(number)
+            await asyncio.sleep(1 / _FRAMES_PER_S)
+
+    def _sent(self, number: int, deadline_s: float) -> str:
         request = f"{number:07}"
         self._history.append(Sent(now(), request, self._images.image(number), deadline_s))
-        try:
-            result = await self._clients[number % len(DEADLINES_S)].transmit(pixels, **options)
-        except LinkError as error:
-            self._history.append(Returned(now(), request, error.code.name))
+        return request
+
+    def _returned(self, request: str, answer: Result | LinkError) -> None:
+        at = now()
+        if isinstance(answer, LinkError):
+            self._history.append(Returned(at, request, answer.code.name))
         else:
-            at = now()
-            self._history.append(Returned(at, request, "OK", self._images.recognise(result)))
+            self._history.append(Returned(at, request, "OK", self._images.recognise(answer)))

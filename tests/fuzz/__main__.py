@@ -88,13 +88,16 @@ def _fuzz(name: str, told: Path, libfuzzer_arguments: Sequence[str]) -> None:
 
         from tests.fuzz.targets import TARGETS
 
-        Image.init()  # imports what reads each format
+        target = TARGETS[name]
+        seeds = target.seeds()
+        # What is imported late is followed as well, and, as in the services, no input has to wait for it.
+        Image.init()
+        for seed in seeds:
+            target.check(seed)
 
     import torch
 
     torch.set_num_threads(1)
-    target = TARGETS[name]
-    seeds = target.seeds()
     for number, seed in enumerate(seeds):
         (Path(libfuzzer_arguments[0]) / f"seed-{number:02}").write_bytes(seed)
     atheris.Setup([sys.argv[0], *libfuzzer_arguments], _counted(target, told), custom_mutator=_mutator(target, seeds))
