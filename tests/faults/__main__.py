@@ -33,9 +33,10 @@ _LOOPBACK: dict[Kind, Sequence[str]] = {
     "channel": ("127.0.0.21", "127.0.0.22"),
     "receiver": ("127.0.0.31", "127.0.0.32"),
 }
-# Transmitters and receivers at the far end, so that every hop crosses the wire.
-_NEAR, _FAR = ("10.99.1.1", "10.99.1.2"), ("10.99.2.1", "10.99.2.2", "10.99.2.3", "10.99.2.4")
-_WIRED: dict[Kind, Sequence[str]] = {"transmitter": _FAR[:2], "channel": _NEAR, "receiver": _FAR[2:]}
+# Transmitters and receivers at the far end, so that every hop crosses the wire. Connections from there come from the
+# first address: whoever is cut off is so from those who call it.
+_NEAR, _FAR = ("10.99.1.1", "10.99.1.2"), ("10.99.2.1", "10.99.2.2", "10.99.2.3", "10.99.2.4", "10.99.2.5")
+_WIRED: dict[Kind, Sequence[str]] = {"transmitter": _FAR[1:3], "channel": _NEAR, "receiver": _FAR[3:]}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

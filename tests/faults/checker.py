@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.history import Ended, Event, Fault, Healed, Returned, Sent, read
+from tests.faults.history import Ended, Event, Fault, Healed, Returned, Sent, Stalled, read
 
 __all__ = ["BACK_S", "SLACK_S", "broken_promises"]
 
@@ -42,6 +42,20 @@ def _returned(events: Sequence[Event]) -> dict[str, Returned]:
     return {event.request: event for event in events if isinstance(event, Returned)}
 
 
+def _stalls(events: Sequence[Event]) -> list[Stalled]:
+    return [event for event in events if isinstance(event, Stalled)]
+
+
+def _disturbed(sent: Sent, end: Returned, stalls: Sequence[Stalled]) -> bool:
+    """Whether the request ran out of time while the machine had none for the clients, or was catching up.
+
+    No other status is excused by that.
+    """
+    return end.status == "DEADLINE_EXCEEDED" and any(
+        sent.at <= stall.at + BACK_S and end.at >= stall.at - stall.seconds for stall in stalls
+    )
+
+
 def _answered_once(events: Sequence[Event]) -> list[str]:
     sent = Counter(event.request for event in events if isinstance(event, Sent))
     returned = Counter(event.request for event in events if isinstance(event, Returned))
@@ -72,12 +86,14 @@ def _own_answer(events: Sequence[Event]) -> list[str]:
 
 
 def _in_time(events: Sequence[Event]) -> list[str]:
-    sent = _sent(events)
+    sent, stalls = _sent(events), _stalls(events)
     late = []
     for event in events:
         if isinstance(event, Returned) and event.request in sent:
-            taken, allowed = event.at - sent[event.request].at, sent[event.request].deadline_s
-            if taken > allowed + SLACK_S:
+            begin, allowed = sent[event.request].at, sent[event.request].deadline_s
+            taken = event.at - begin
+            stalled = sum(s.seconds for s in stalls if s.at >= begin and s.at - s.seconds <= event.at)
+            if taken > allowed + SLACK_S + stalled:
                 late.append(f"request {event.request} ended after {taken:.2f} s, with a deadline of {allowed:g} s")
     return late
 
@@ -88,19 +104,21 @@ def _nothing_lost_on_sigterm(events: Sequence[Event]) -> list[str]:
         for event in events
         if isinstance(event, Ended) and event.status
     ]
-    returned = _returned(events)
+    returned, stalls = _returned(events), _stalls(events)
     for fault, healed in _spans(events):
         if not fault.lossless:
             continue
         for request, sent in _sent(events).items():
             end = returned.get(request)
-            if end and sent.at <= healed and end.at >= fault.at and end.status != "OK":
+            if not end or sent.at > healed or end.at < fault.at or end.status == "OK":
+                continue
+            if not _disturbed(sent, end, stalls):
                 broken.append(f"request {request} was lost to {fault.name}: {end.status}")
     return broken
 
 
 def _back_in_time(events: Sequence[Event]) -> list[str]:
-    returned = _returned(events)
+    returned, stalls = _returned(events), _stalls(events)
     faults = [event.at for event in events if isinstance(event, Fault)]
     broken = [f"{fault.name} was not healed" for fault, healed in _spans(events) if healed == float("inf")]
     for event in events:
@@ -112,9 +130,13 @@ def _back_in_time(events: Sequence[Event]) -> list[str]:
             for request, sent in _sent(events).items()
             if sent.at >= event.at + BACK_S and request in returned and returned[request].at < until
         ]
-        failed = [f"request {sent.request} failed with {end.status}" for sent, end in after if end.status != "OK"]
+        failed = [
+            f"request {sent.request} failed with {end.status}"
+            for sent, end in after
+            if end.status != "OK" and not _disturbed(sent, end, stalls)
+        ]
         broken += [f"{BACK_S:g} s after {event.name} was healed, {failure}" for failure in failed]
-        if not after:
+        if not after and not any(event.at <= stall.at <= until + stall.seconds for stall in stalls):
             broken.append(f"{BACK_S:g} s after {event.name} was healed, no request shows that all is well")
     return broken
 

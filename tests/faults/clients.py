@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from sdjscc.client import AsyncClient, LinkError, Result
-from tests.faults.history import Event, Returned, Sent
+from tests.faults.history import Event, Returned, Sent, Stalled
 from tests.faults.images import Images, Pixels
 
 __all__ = ["Clients", "now"]
@@ -19,6 +19,7 @@ DEADLINES_S = (2.0, 15.0)
 _FRAME_DEADLINE_S = 45.0
 """Frames have no deadline of the client's; the transmitter gives each 30 s, and the client's pings find a dead one."""
 _FRAMES = 4
+_STALL_S = 0.4
 _FRAMES_PER_S = 4.0
 
 
@@ -43,11 +44,13 @@ class Clients:
         self._under_way: set[asyncio.Task[None]] = set()
         self._number, self._ending = 0, False
         self._sending = [asyncio.create_task(self._send()), asyncio.create_task(self._stream())]
+        self._watching = asyncio.create_task(self._watch())
 
     async def __aexit__(self, *error: object) -> None:
         self._ending = True
         await asyncio.gather(*self._sending)
         await asyncio.gather(*self._under_way)
+        self._watching.cancel()
         for client in self._clients:
             await client.close()
 
@@ -59,6 +62,14 @@ class Clients:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
             due += 1
+
+    async def _watch(self) -> None:
+        while True:
+            begin, wait_s = now(), 0.05
+            await asyncio.sleep(wait_s)
+            late_s = now() - begin - wait_s
+            if late_s > _STALL_S:
+                self._history.append(Stalled(now(), late_s))
 
     def _next(self) -> int:
         self._number += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["Ended", "Event", "Fault", "Healed", "Returned", "Sent", "read", "write"]
+__all__ = ["Ended", "Event", "Fault", "Healed", "Returned", "Sent", "Stalled", "read", "write"]
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,19 @@ class Ended:
     status: int
 
 
-Event = Sent | Returned | Fault | Healed | Ended
+@dataclass(frozen=True)
+class Stalled:
+    """The clients' own process got no processor for the last ``seconds``: a matter of the machine, not of the chain."""
 
-_KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Sent, Returned, Fault, Healed, Ended)}
+    at: float
+    seconds: float
+
+
+Event = Sent | Returned | Fault | Healed | Ended | Stalled
+
+_KINDS: dict[str, type[Event]] = {
+    kind.__name__.lower(): kind for kind in (Sent, Returned, Fault, Healed, Ended, Stalled)
+}
 
 
 def write(events: Iterable[Event], file: Path) -> None:

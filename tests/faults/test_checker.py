@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.checker import broken_promises
-from tests.faults.history import Ended, Event, Fault, Healed, Returned, Sent, read, write
+from tests.faults.history import Ended, Event, Fault, Healed, Returned, Sent, Stalled, read, write
 
 # A fault that may be seen, one that may not, and requests before, in and after both.
 KEPT: list[Event] = [
@@ -71,3 +71,17 @@ def test_each_broken_promise_is_told(events: list[Event], sentence: str) -> None
 def test_only_what_is_broken_is_told() -> None:
     assert len(broken_promises(changed("e", Returned, Returned(10.9, "e", "UNAVAILABLE")))) == 1
     assert len(broken_promises(changed("a", Returned, Returned(0.1, "a", "OK", 2)))) == 1
+
+
+def test_a_machine_that_stalls_excuses_time_and_nothing_else() -> None:
+    stall = Stalled(9.9, 0.5)
+    out_of_time = changed("d", Returned, Returned(9.6, "d", "DEADLINE_EXCEEDED"))
+    assert broken_promises(out_of_time)
+    assert broken_promises([*out_of_time, stall]) == []
+    assert broken_promises([*changed("d", Returned, Returned(9.6, "d", "UNAVAILABLE")), stall])
+    assert broken_promises([*changed("d", Returned, Returned(9.6, "d", "OK", 7)), stall])
+
+    late = changed("b", Returned, Returned(4.9, "b", "OK", 2))
+    assert broken_promises([*late, Stalled(4.9, 0.5)]) == []
+    assert broken_promises([*late, Stalled(4.9, 0.3)])
+    assert broken_promises([*late, Stalled(1.4, 0.5)])
