@@ -109,10 +109,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             message = f"internal error; the {self._service}'s log has it under request id {current_request_id.get()}"
             self._log.error("internal error", exc_info=error)
         outcome.update(status=code.name, error=message)
-        trailing = ((REQUEST_ID_KEY, current_request_id.get()), (ORIGIN_KEY, self._service))
-        if isinstance(error, UpstreamFailed):
-            # Who calls the upstream has retried already; each hop doing so again would multiply the calls.
-            trailing += (NO_RETRY,)
+        # Who calls an upstream has retried already; each hop doing so again would multiply the calls.
+        pushback = (NO_RETRY,) if isinstance(error, UpstreamFailed) else ()
+        trailing = ((REQUEST_ID_KEY, current_request_id.get()), (ORIGIN_KEY, self._service), *pushback)
         await context.abort(code, message, trailing)
         raise AssertionError("abort raises")
 

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="only faults with these words in their name")
     parser.add_argument("--real", action="store_true", help="with the real networks")
     parser.add_argument("--replicas", type=int, default=2, choices=(1, 2), help="of transmitter and receiver")
-    parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0: 30, or 4 with --real")
+    parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0: 12, or 4 with --real")
     parser.add_argument("--folder", type=Path, default=_ROOT / "build" / "faults", help="for the history and the logs")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -84,7 +84,7 @@ async def _run(options: argparse.Namespace, *, network: bool) -> list[Event]:
             names_at=_NEAR[0] if wire else "127.0.0.1",
         )
         scene = Scene(opened.enter_context(chain), wire, history)
-        async with Clients(chain.target, images, options.rate or (4.0 if options.real else 30.0), history):
+        async with Clients(chain.target, images, options.rate or (4.0 if options.real else 12.0), history):
             await asyncio.sleep(2.0)
             for breakage in _plan(options, network):
                 await _break(scene, breakage)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 from sdjscc.client import AsyncClient, LinkError, Result
 from tests.faults.history import Event, Returned, Sent, Stalled
@@ -26,6 +27,14 @@ _FRAMES_PER_S = 4.0
 def now() -> float:
     """Seconds of the clock of all events."""
     return time.monotonic()
+
+
+@dataclass
+class _Stream:
+    under_way: deque[str] = field(default_factory=deque)
+    """Frames without an answer, in order."""
+    end: str = ""
+    """Status that the stream came to, once it is over."""
 
 
 class Clients:
@@ -89,18 +98,25 @@ class Clients:
 
     async def _stream(self) -> None:
         while not self._ending:
-            under_way: deque[str] = deque()
+            stream = _Stream()
             try:
-                async for answer in self._clients[0].stream(self._frames(under_way), **self._images.options):
-                    self._returned(under_way.popleft(), answer)
+                async for answer in self._clients[0].stream(self._frames(stream), **self._images.options):
+                    self._returned(stream.under_way.popleft(), answer)
             except LinkError as error:
-                while under_way:
-                    self._returned(under_way.popleft(), error)
+                stream.end = error.code.name
+            else:
+                # Nothing may be left then; the checker knows no such status.
+                stream.end = "INCOMPLETE"
+            for request in stream.under_way:
+                self._history.append(Returned(now(), request, stream.end))
 
-    async def _frames(self, under_way: deque[str]) -> AsyncIterator[Pixels]:
+    async def _frames(self, stream: _Stream) -> AsyncIterator[Pixels]:
         for _ in range(_FRAMES):
+            # gRPC reads on for a while when the stream is over.
+            if stream.end:
+                return
             number = self._next()
-            under_way.append(self._sent(number, _FRAME_DEADLINE_S))
+            stream.under_way.append(self._sent(number, _FRAME_DEADLINE_S))
             yield self._images.pixels(number)
             await asyncio.sleep(1 / _FRAMES_PER_S)
 

@@ -36,7 +36,7 @@ class Run:
 
     def history(self) -> list[Event]:
         """What its clients saw, all promises kept."""
-        printed, _ = self.process.communicate(timeout=280)
+        printed, _ = self.process.communicate(timeout=270)
         assert self.process.returncode == 0, printed
         events = read(self._folder / "history.jsonl")
         assert broken_promises(events) == []
@@ -71,7 +71,7 @@ def test_the_real_chain_keeps_its_promises(runs: dict[str, Run]) -> None:
 def test_the_light_chain_keeps_its_promises(runs: dict[str, Run]) -> None:
     seen = returned(runs["light"].history())
     failed = sum(event.status != "OK" for event in seen)
-    assert len(seen) > 1000
+    assert len(seen) > 400
     # Both receivers killed at once must show, or nothing was broken; and that is all that shows.
     assert 0 < failed < len(seen) / 4
 
