@@ -24,7 +24,7 @@ class ServiceSettings(BaseSettings):
     max_message_bytes: int = Field(DEFAULT_MAX_MESSAGE_BYTES, gt=0, description="largest message taken or sent, bytes")
     max_connection_age_s: float = Field(
         DEFAULT_MAX_CONNECTION_AGE_S,
-        gt=0,
+        ge=1,
         le=86_400,
         description="seconds after which a client is asked to connect anew, and so finds replicas added since",
     )
