@@ -16,9 +16,10 @@ from sdjscc.errors import InvalidRequest, SdjsccError
 from sdjscc.serving.admission import Admission, client_of
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.request_id import current_request_id
-from sdjscc.serving.status import retry_after_s_of, status_of
+from sdjscc.serving.status import UpstreamFailed, retry_after_s_of, status_of
 from sdjscc.wire.metadata import ORIGIN_KEY, REQUEST_ID_KEY, read_request_id
 from sdjscc.wire.retry import Metadata, retry_metadata
+from sdjscc.wire.service_config import NO_RETRY
 
 __all__ = ["RequestInterceptor"]
 
@@ -121,6 +122,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         retry_after_s = retry_after_s_of(error)
         if retry_after_s is not None:
             trailing += retry_metadata(code, message, retry_after_s)
+        elif isinstance(error, UpstreamFailed):
+            # Who calls an upstream has retried already; each hop doing so again would multiply the calls.
+            trailing += (NO_RETRY,)
         await context.abort(code, message, trailing)
         raise AssertionError("abort raises")
 

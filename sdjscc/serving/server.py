@@ -81,7 +81,9 @@ async def _serve(
     interceptors: list[grpc.aio.ServerInterceptor] = [RequestInterceptor(name, Admission(settings.max_client_calls))]
     if observed:
         interceptors.insert(0, ObservingInterceptor())
-    server = grpc.aio.server(interceptors=interceptors, options=server_options(settings.max_message_bytes))
+    server = grpc.aio.server(
+        interceptors=interceptors, options=server_options(settings.max_message_bytes, settings.max_connection_age_s)
+    )
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     try:

@@ -11,11 +11,11 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
+from sdjscc.wire.service_config import RETRY_PUSHBACK_KEY
+
 __all__ = ["Metadata", "read_retry_after_s", "retry_metadata"]
 
 _DETAILS_KEY = "grpc-status-details-bin"
-# Where a channel retries by service config, gRPC itself waits this long instead of its own backoff.
-_PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -25,7 +25,7 @@ def retry_metadata(code: grpc.StatusCode, message: str, retry_after_s: float) ->
     in the status details, and the pushback that gRPC's own retries heed."""
     status = Status(code=code.value[0], message=message)
     status.details.add().Pack(RetryInfo(retry_delay=_duration(retry_after_s)))
-    return (_DETAILS_KEY, status.SerializeToString()), (_PUSHBACK_KEY, str(math.ceil(1e3 * retry_after_s)))
+    return (_DETAILS_KEY, status.SerializeToString()), (RETRY_PUSHBACK_KEY, str(math.ceil(1e3 * retry_after_s)))
 
 
 def read_retry_after_s(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import math
+import struct
 
 import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
 
 from deploy.local import LocalLink
 from sdjscc.client import AsyncClient, LinkError
@@ -185,3 +188,24 @@ async def test_bad_requests_leave_those_beside_them_unharmed(link: LocalLink, ph
     assert sum(isinstance(answer, LinkError) and answer.code is INVALID for answer in answers) == 8
     for i in (0, 5, 10):
         assert np.abs(answers[i].image.astype(int) - alone.image).max() <= 1
+
+
+def test_what_is_wrong_in_a_file_is_no_news_for_the_log(link: LocalLink) -> None:
+    log = link.services["transmitter"].log
+    before = len(log.read_text().splitlines())
+    transmit(link, Image(encoded=tiff_of_damaged_tags(5000)))
+    assert len(log.read_text().splitlines()) - before == 1
+
+
+def tiff_of_damaged_tags(count: int) -> bytes:
+    """A picture of 16x16 pixels in a file whose tags, of a million shorts each, lie beyond its end."""
+    buffer = io.BytesIO()
+    PillowImage.new("RGB", (16, 16)).save(buffer, "TIFF")
+    file = bytearray(buffer.getvalue())
+    at = struct.unpack_from("<I", file, 4)[0]
+    own = struct.unpack_from("<H", file, at)[0]
+    tags = file[at + 2 : at + 2 + 12 * own]
+    for number in range(count):
+        tags += struct.pack("<HHII", 40_000 + number, 3, 10**6, 2**31)
+    struct.pack_into("<I", file, 4, len(file))
+    return bytes(file + struct.pack("<H", own + count) + tags + bytes(4))

@@ -17,7 +17,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from numpy.typing import NDArray
 
 from deploy.local import LocalLink, ServiceProcess
@@ -55,6 +55,8 @@ class SlowReceiver(ReceiverServiceServicer):
 async def slow_receiver(seconds: float) -> AsyncIterator[tuple[str, SlowReceiver]]:
     server, receiver = grpc.aio.server(), SlowReceiver(seconds)
     add_ReceiverServiceServicer_to_server(receiver, server)
+    # Or gRPC itself writes into the logs of those who call it.
+    health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
