@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sdjscc.serving.core_log import trace_handshakes
 from sdjscc.serving.signals import end_on_sigterm
 
 end_on_sigterm()
+trace_handshakes()
 
 from receiver.app import main  # noqa: E402
 

@@ -28,7 +28,13 @@ def main() -> None:
         workers = Workers(settings.threads, settings.queue, one_core_per_thread)
         codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded)
         codecs.find(settings.codec)
-        upstream = Upstream(settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes)
+        upstream = Upstream(
+            settings.upstream,
+            settings.upstream_timeout_s,
+            settings.max_message_bytes,
+            settings.tls,
+            settings.insecure,
+        )
 
         def register(server: grpc.aio.Server) -> None:
             transmitter = Transmitter(

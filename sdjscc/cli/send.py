@@ -15,7 +15,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from sdjscc.channels import check_snr_db
-from sdjscc.client import AsyncClient, Result
+from sdjscc.cli.connection import connection_options
+from sdjscc.client import AsyncClient, Result, TlsFiles
 from sdjscc.client.aio import DEFAULT_SERVER
 from sdjscc.client.messages import Options
 from sdjscc.data.images import IMAGE_SUFFIXES
@@ -52,6 +53,7 @@ class _Sent:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead of a table.")
 @click.option("--parallel", default=4, type=click.IntRange(1, 64), show_default=True, help="Images under way.")
 @click.option("--timeout", default=60.0, type=click.FloatRange(0, min_open=True), show_default=True, help="Seconds.")
+@connection_options
 def command(
     paths: tuple[Path, ...],
     server: str,
@@ -64,6 +66,8 @@ def command(
     as_json: bool,
     parallel: int,
     timeout: float,
+    tls: TlsFiles,
+    insecure: bool,
 ) -> None:
     """Send images, and all images in folders, over a running link.
 
@@ -77,7 +81,7 @@ def command(
     if save is not None:
         _make_folder(save)
     options = Options(codec=codec, bpp=bpp, snr_db=snr_db, seed=seed, task=task)
-    asyncio.run(_send_all(images, server, options, save, parallel, timeout))
+    asyncio.run(_send_all(images, server, options, save, parallel, timeout, tls, insecure))
 
     failed = [sent for sent in images if sent.result is None]
     if as_json:
@@ -117,13 +121,21 @@ def _make_folder(folder: Path) -> None:
 
 
 async def _send_all(
-    images: list[_Sent], server: str, options: Options, save: Path | None, parallel: int, timeout: float
+    images: list[_Sent],
+    server: str,
+    options: Options,
+    save: Path | None,
+    parallel: int,
+    timeout: float,
+    tls: TlsFiles,
+    insecure: bool,
 ) -> None:
     free = asyncio.Semaphore(parallel)
     targets = _targets(images, save)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("sending", total=len(images))
-        async with AsyncClient(server, timeout_s=timeout) as client, asyncio.TaskGroup() as group:
+        connection = AsyncClient(server, timeout_s=timeout, tls=tls, insecure=insecure)
+        async with connection as client, asyncio.TaskGroup() as group:
 
             async def send(sent: _Sent, target: Path | None) -> None:
                 async with free:

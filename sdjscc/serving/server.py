@@ -14,9 +14,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from sdjscc.errors import SdjsccError
+from sdjscc.serving.core_log import CoreLog
 from sdjscc.serving.interceptor import RequestInterceptor
 from sdjscc.serving.logs import configure_logs, get_logger
 from sdjscc.serving.settings import ServiceSettings
+from sdjscc.serving.tls import server_credentials
 from sdjscc.wire.options import server_options
 
 __all__ = ["Service", "run"]
@@ -39,7 +41,9 @@ def run(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Serv
 
     A failure to start (address taken, weights missing, ...) ends the process with one sentence and status 1.
     """
+    core_log = CoreLog()
     configure_logs(name, settings.log_level, settings.log_format)
+    core_log.start()
     try:
         asyncio.run(_serve(name, settings, build))
     except SdjsccError as error:
@@ -60,7 +64,11 @@ async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Await
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     try:
-        port = server.add_insecure_port(settings.listen)
+        if settings.tls.cert is None and settings.tls.key is None:
+            port = server.add_insecure_port(settings.listen)
+        else:
+            certified = settings.tls_clients == "certified"
+            port = server.add_secure_port(settings.listen, server_credentials(settings.tls, certified))
     except RuntimeError:
         raise SdjsccError(f"cannot listen on {settings.listen}; is the address taken or not of this machine?") from None
 

@@ -6,12 +6,17 @@ import grpc
 
 from sdjscc.errors import InvalidRequest, MissingDependency, NotReady, SdjsccError, UnknownName
 from sdjscc.wire.metadata import ORIGIN_KEY
+from sdjscc.wire.tls import handshake_problem
 
-__all__ = ["Overloaded", "UpstreamFailed", "status_of", "upstream_failure"]
+__all__ = ["NotAllowed", "Overloaded", "UpstreamFailed", "status_of", "upstream_failure"]
 
 
 class Overloaded(SdjsccError):
     """Too much is waiting already; safe to try again after a moment."""
+
+
+class NotAllowed(SdjsccError):
+    """This client may not do this."""
 
 
 class UpstreamFailed(SdjsccError):
@@ -28,6 +33,7 @@ _CODES: tuple[tuple[type[SdjsccError], grpc.StatusCode], ...] = (
     (NotReady, grpc.StatusCode.FAILED_PRECONDITION),
     (MissingDependency, grpc.StatusCode.FAILED_PRECONDITION),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (NotAllowed, grpc.StatusCode.PERMISSION_DENIED),
 )
 
 
@@ -47,7 +53,10 @@ def upstream_failure(error: grpc.aio.AioRpcError, upstream: str, timeout_s: floa
     if any(key == ORIGIN_KEY for key, _ in error.trailing_metadata() or ()):
         return UpstreamFailed(code, details)
     if code is grpc.StatusCode.UNAVAILABLE:
-        return UpstreamFailed(code, f"the upstream {upstream} cannot be reached; start it or check --upstream")
+        problem = handshake_problem(f"the upstream {upstream}", details)
+        return UpstreamFailed(
+            code, problem or f"the upstream {upstream} cannot be reached; start it or check --upstream"
+        )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return UpstreamFailed(
             code,
