@@ -21,6 +21,9 @@ from sdjscc.wire.metadata import ORIGIN_KEY, REQUEST_ID_KEY, read_request_id
 __all__ = ["RequestInterceptor"]
 
 _OURS = "/sdjscc."
+
+# Sentences repeat names that clients send, of any length, and go to the log and into a header of limited size.
+_LONGEST_SENTENCE = 1000
 Context: TypeAlias = grpc.aio.ServicerContext
 
 
@@ -102,7 +105,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
 
     async def _abort(self, context: Context, error: Exception, outcome: dict[str, Any]) -> NoReturn:
         if isinstance(error, SdjsccError):
-            code, message = status_of(error), str(error)
+            code, message = status_of(error), _shortened(str(error))
         else:
             code = grpc.StatusCode.INTERNAL
             message = f"internal error; the {self._service}'s log has it under request id {current_request_id.get()}"
@@ -111,6 +114,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         trailing = ((REQUEST_ID_KEY, current_request_id.get()), (ORIGIN_KEY, self._service))
         await context.abort(code, message, trailing)
         raise AssertionError("abort raises")
+
+
+def _shortened(sentence: str) -> str:
+    return sentence if len(sentence) <= _LONGEST_SENTENCE else f"{sentence[:_LONGEST_SENTENCE]} ..."
 
 
 def _parse(data: bytes, parse: Callable[[bytes], Any]) -> Any:

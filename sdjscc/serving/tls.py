@@ -14,7 +14,7 @@ import structlog
 from sdjscc.errors import InvalidRequest
 from sdjscc.serving.logs import get_logger
 from sdjscc.wire.options import Options
-from sdjscc.wire.tls import Pem, TlsFiles, open_aio_channel
+from sdjscc.wire.tls import PLAINTEXT, Pem, TlsFiles, open_aio_channel
 
 __all__ = ["RenewedStub", "server_credentials"]
 
@@ -77,9 +77,11 @@ class RenewedStub(Generic[Stub]):
     def __init__(
         self, make: Callable[[grpc.aio.Channel], Stub], target: str, options: Options, tls: TlsFiles, insecure: bool
     ) -> None:
-        self._make, self._target, self._options, self._tls, self._insecure = make, target, options, tls, insecure
-        self._held, self._looked_s = tls.stamp(), time.monotonic()
-        self._channel = open_aio_channel(target, options, tls, insecure)
+        self._make, self._target, self._options, self._insecure = make, target, options, insecure
+        # A certificate without an authority is for the clients alone.
+        self._tls = PLAINTEXT if tls.ca is None else tls
+        self._held, self._looked_s = self._tls.stamp(), time.monotonic()
+        self._channel = open_aio_channel(target, options, self._tls, insecure)
         self._stub = make(self._channel)
         self._closing: set[asyncio.Task[None]] = set()
 
