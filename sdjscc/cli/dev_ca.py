@@ -18,7 +18,6 @@ from sdjscc.errors import InvalidRequest
 
 __all__ = ["command"]
 
-_AUTHORITY = "ca"
 _AUTHORITY_DAYS = 3650
 _HERE = ("localhost", "127.0.0.1", "::1")
 _SERVICES = ("transmitter", "channel", "receiver")
@@ -38,11 +37,11 @@ _NAME = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?")
 def command(folder: Path, hosts: tuple[str, ...], clients: tuple[str, ...], days: float) -> None:
     """Make an authority and certificates for development, in FOLDER.
 
-    For each host and client there will be NAME.pem and NAME.key beside ca.pem and ca.key; without any, for transmitter,
-    channel, receiver and client. An authority that is there is kept, so that calling this again renews certificates:
-    running services take them up.
+    For each host and client there will be a folder of its NAME with ca.crt, tls.crt and tls.key, which is all that goes
+    to it; without any, for transmitter, channel, receiver and client. Keep ca.key here: whoever has it can make others.
+    An authority that is there is kept, so that calling this again renews certificates, which running services take up.
 
-    A host's certificate is one for localhost, too, and serves towards both sides. Whoever has ca.key can make others.
+    A host's certificate is one for localhost, too, and serves towards both sides.
     """
     if not (hosts or clients):
         hosts, clients = _SERVICES, ("client",)
@@ -55,7 +54,7 @@ def command(folder: Path, hosts: tuple[str, ...], clients: tuple[str, ...], days
             _issue(folder, authority, key, names, days, server=False)
     except OSError as error:
         raise InvalidRequest(f"{error.filename} cannot be written or read: {error.strerror}") from error
-    click.echo(f"{folder}: ca.pem, and of {', '.join((*hosts, *clients))} a certificate and a key, for {days:g} days")
+    click.echo(f"{folder}: certificates of {', '.join((*hosts, *clients))}, for {days:g} days")
 
 
 def _names(given: str) -> tuple[str, ...]:
@@ -63,19 +62,17 @@ def _names(given: str) -> tuple[str, ...]:
     for name in names:
         if not _NAME.fullmatch(name) and name != "::1":
             raise InvalidRequest(f"{name!r} is no name or address; give one such as receiver, 10.0.0.7 or example.org")
-    if names[0] == _AUTHORITY:
-        raise InvalidRequest("the name ca is the authority's; give another")
     return names
 
 
 def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    certificate_file, key_file = folder / f"{_AUTHORITY}.pem", folder / f"{_AUTHORITY}.key"
+    certificate_file, key_file = folder / "ca.crt", folder / "ca.key"
     if certificate_file.exists() or key_file.exists():
         try:
             certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
             key = serialization.load_pem_private_key(key_file.read_bytes(), None)
         except (OSError, ValueError, TypeError) as error:
-            raise InvalidRequest(f"{folder} holds no whole authority; remove its ca.pem and ca.key") from error
+            raise InvalidRequest(f"{folder} holds no whole authority; remove its ca.crt and ca.key") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise InvalidRequest(f"{key_file} was not made here; give another folder")
         return certificate, key
@@ -92,7 +89,8 @@ def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write(folder, _AUTHORITY, certificate, key)
+    _replace(key_file, _pem(key), 0o600)
+    _replace(certificate_file, _pem(certificate), 0o644)
     return certificate, key
 
 
@@ -114,7 +112,12 @@ def _issue(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    _write(folder, names[0], certificate, key)
+    own = folder / names[0]
+    own.mkdir(exist_ok=True)
+    # The key first: a service that sees one of them new and the other old waits until they fit.
+    _replace(own / "ca.crt", _pem(authority), 0o644)
+    _replace(own / "tls.key", _pem(key), 0o600)
+    _replace(own / "tls.crt", _pem(certificate), 0o644)
 
 
 def _builder(
@@ -144,13 +147,12 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _write(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-    """The key first: a service that sees one of them new and the other old waits until they fit."""
-    private = key.private_bytes(
+def _pem(what: x509.Certificate | ec.EllipticCurvePrivateKey) -> bytes:
+    if isinstance(what, x509.Certificate):
+        return what.public_bytes(serialization.Encoding.PEM)
+    return what.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _replace(folder / f"{name}.key", private, 0o600)
-    _replace(folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def _replace(file: Path, content: bytes, mode: int) -> None:

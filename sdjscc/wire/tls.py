@@ -118,7 +118,8 @@ def handshake_problem(target: str, details: str) -> str:
         return f"the certificate of {target} is one of other names; give a name that stands in it, or make it anew"
     if "WRONG_VERSION_NUMBER" in details:
         return f"{target} speaks no TLS; give it certificates, or leave out --tls-ca"
-    if "failed to connect" in details and ("Socket closed" in details or "andshake" in details):
+    # gRPC tells "last error" of connections that were never made, and not of one that breaks.
+    if "last error: " in details and ("Socket closed" in details or "andshake" in details):
         return (
             f"{target} closed the connection while it was made; where it asks for TLS give --tls-ca, --tls-cert and "
             "--tls-key, and see its log, which says whom it refused"

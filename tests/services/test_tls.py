@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -64,7 +65,7 @@ def make_certificates(folder: Path, *arguments: str) -> None:
 
 
 def files(folder: Path, name: str) -> TlsFiles:
-    return TlsFiles(folder / "ca.pem", folder / f"{name}.pem", folder / f"{name}.key")
+    return TlsFiles(*(folder / name / file for file in ("ca.crt", "tls.crt", "tls.key")))
 
 
 def flags(folder: Path, name: str) -> dict[str, object]:
@@ -214,8 +215,8 @@ def test_who_has_no_valid_certificate_is_refused_and_logged(secured: Secured, na
     foreign = files(secured.foreign, "user")
     comers = {
         "it speaks no TLS": TlsFiles(),
-        "it sent no certificate": TlsFiles(secured.pki / "ca.pem"),
-        "its certificate is of another authority": TlsFiles(secured.pki / "ca.pem", foreign.cert, foreign.key),
+        "it sent no certificate": TlsFiles(secured.pki / "ca.crt"),
+        "its certificate is of another authority": TlsFiles(secured.pki / "ca.crt", foreign.cert, foreign.key),
         "its certificate has expired": files(secured.pki, "late"),
     }
     service = secured.link.services[name]
@@ -234,7 +235,7 @@ def test_who_has_no_valid_certificate_is_refused_and_logged(secured: Secured, na
 
 
 def test_a_client_refuses_a_server_of_another_authority(secured: Secured) -> None:
-    tls = TlsFiles(secured.foreign / "ca.pem", secured.user.cert, secured.user.key)
+    tls = TlsFiles(secured.foreign / "ca.crt", secured.user.cert, secured.user.key)
     with (
         Client(secured.link.server, tls=tls, timeout_s=20) as client,
         pytest.raises(LinkError, match=rf"certificate of {secured.link.server} is refused .*--tls-ca is its authority"),
@@ -285,13 +286,10 @@ def test_new_certificates_are_taken_up_without_a_restart(tmp_path: Path, photogr
         channel_service(before, upstream=second.address, **flags(pki, "channel")) as first,
     ):
         hand_on(files(pki, "user"))
-        old = tmp_path / "old"
-        old.mkdir()
-        for name in ("ca.pem", "user.pem", "user.key"):
-            (old / name).write_bytes((pki / name).read_bytes())
+        shutil.copytree(pki, tmp_path / "old")
 
         # Another authority altogether: what still held the old files on either side would be refused.
-        for name in ("ca.pem", "ca.key"):
+        for name in ("ca.crt", "ca.key"):
             (pki / name).unlink()
         make_certificates(pki, "--host=channel", "--client=user")
         time.sleep(_LOOKED_AT_S)
@@ -300,17 +298,17 @@ def test_new_certificates_are_taken_up_without_a_restart(tmp_path: Path, photogr
             assert log_lines(channel, "certificates renewed")
         assert log_lines(first, "connection renewed")
         with (
-            open_channel(first.address, channel_options(), files(old, "user")) as connection,
+            open_channel(first.address, channel_options(), files(tmp_path / "old", "user")) as connection,
             refused(UNAVAILABLE, "CERTIFICATE_VERIFY_FAILED"),
         ):
             receive(connection, request)
 
         # Files that are no use leave what is held, and say so.
-        (pki / "channel.pem").write_text("not yet written")
+        files(pki, "channel").cert.write_text("not yet written")
         time.sleep(_LOOKED_AT_S)
         hand_on(files(pki, "user"))
         for event in ("certificates not renewed", "connection not renewed"):
-            assert "channel.pem" in log_lines(first, event)[-1]["error"]
+            assert "tls.crt" in log_lines(first, event)[-1]["error"]
         make_certificates(pki, "--host=channel")
         hand_on(files(pki, "user"))
         assert (
@@ -322,9 +320,10 @@ def test_new_certificates_are_taken_up_without_a_restart(tmp_path: Path, photogr
 def test_tls_without_certificates_of_clients(tmp_path: Path) -> None:
     pki = tmp_path / "pki"
     make_certificates(pki, "--host=channel")
-    tls = {"tls-cert": pki / "channel.pem", "tls-key": pki / "channel.key", "tls-clients": "anyone"}
+    tls = {**flags(pki, "channel"), "tls-clients": "anyone"}
+    del tls["tls-ca"]
     with channel_service(tmp_path, **tls) as channel:
-        assert conditions(channel.address, TlsFiles(pki / "ca.pem"), 4.0) == 4.0
+        assert conditions(channel.address, TlsFiles(pki / "ca.crt"), 4.0) == 4.0
         assert log_lines(channel, "conditions set")[0]["client"] == "ipv4:127.0.0.1"
         with open_channel(channel.address, channel_options()) as connection, refused(UNAVAILABLE, "Socket closed"):
             ChannelServiceStub(connection).GetConditions(GetConditionsRequest(), timeout=TIMEOUT_S)
@@ -402,7 +401,7 @@ def test_names_open_nothing_and_forge_no_line(secured: Secured, photograph: Pixe
 
 def test_the_witness_sees_what_is_opened(secured: Secured) -> None:
     assert ".safetensors" in secured.opened("receiver")
-    assert "channel.pem" in secured.opened("channel")
+    assert "tls.crt" in secured.opened("channel")
 
 
 def receive(connection: grpc.Channel, request: ReceiveRequest) -> None:

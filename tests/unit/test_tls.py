@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 from pathlib import Path
 
@@ -60,32 +61,30 @@ def test_what_stays_on_this_machine(target: str, stays: bool) -> None:
 
 
 def test_files_are_read_and_their_stamp_tells_of_changes(pki: Path, tmp_path: Path) -> None:
-    for name in ("ca.pem", "channel.pem", "channel.key"):
-        (tmp_path / name).write_bytes((pki / name).read_bytes())
-    files = TlsFiles(tmp_path / "ca.pem", tmp_path / "channel.pem", tmp_path / "channel.key")
+    shutil.copytree(pki, tmp_path, dirs_exist_ok=True)
+    names = ("ca.crt", "tls.crt", "tls.key")
+    files = TlsFiles(*(tmp_path / "channel" / name for name in names))
     pem = files.read()
-    assert pem.ca == (pki / "ca.pem").read_bytes()
-    assert pem.certificate == (pki / "channel.pem").read_bytes()
-    assert pem.key == (pki / "channel.key").read_bytes()
+    assert [pem.ca, pem.certificate, pem.key] == [(pki / "channel" / name).read_bytes() for name in names]
     before = files.stamp()
     assert files.stamp() == before
-    (tmp_path / "channel.pem").unlink()
+    (tmp_path / "channel" / "tls.crt").unlink()
     assert files.stamp() != before
 
 
 def test_files_that_cannot_be_used_are_one_sentence(pki: Path, tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("no certificate")
-    private = load_key((pki / "channel.key").read_bytes(), None)
+    private = load_key((pki / "channel" / "tls.key").read_bytes(), None)
     locked = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     (tmp_path / "locked.key").write_bytes(locked)
-    ca, cert, key = pki / "ca.pem", pki / "channel.pem", pki / "channel.key"
+    ca, cert, key = (pki / "channel" / name for name in ("ca.crt", "tls.crt", "tls.key"))
     for files, sentence in {
         TlsFiles(tmp_path / "gone.pem"): "gone.pem cannot be read: No such file",
         TlsFiles(tmp_path): "cannot be read: Is a directory",
         TlsFiles(tmp_path / "no.pem"): "no.pem holds no certificate of an authority",
         TlsFiles(ca, cert): "--tls-cert is given without --tls-key; give both",
         TlsFiles(ca, None, key): "--tls-key is given without --tls-cert; give both",
-        TlsFiles(ca, cert, pki / "anna.key"): "anna.key does not fit the certificate",
+        TlsFiles(ca, cert, pki / "anna" / "tls.key"): "anna/tls.key does not fit the certificate",
         TlsFiles(ca, tmp_path / "no.pem", key): "are no certificate and key in PEM",
         TlsFiles(ca, cert, tmp_path / "locked.key"): "locked.key asks for a passphrase; give one without",
     }.items():
@@ -99,9 +98,9 @@ def test_a_client_sends_nothing_in_plaintext_to_other_machines_unasked(pki: Path
     with pytest.raises(SdjsccError, match=r"connection to example.org:1 would be in plaintext.*--insecure"):
         Client("example.org:1")
     with pytest.raises(SdjsccError, match="--tls-cert is given without --tls-ca"):
-        Client("example.org:1", tls=TlsFiles(None, pki / "anna.pem", pki / "anna.key"))
+        Client("example.org:1", tls=TlsFiles(None, pki / "anna" / "tls.crt", pki / "anna" / "tls.key"))
     Client("example.org:1", insecure=True).close()
-    Client("example.org:1", tls=TlsFiles(pki / "ca.pem")).close()
+    Client("example.org:1", tls=TlsFiles(pki / "ca.crt")).close()
 
 
 @pytest.mark.parametrize(
@@ -153,16 +152,22 @@ def test_the_authority_is_kept_and_certificates_are_renewed(pki: Path, tmp_path:
     def make(*arguments: str) -> None:
         assert CliRunner().invoke(dev_ca, [str(tmp_path), *arguments]).exit_code == 0
 
+    def held() -> dict[str, bytes]:
+        return {str(file.relative_to(tmp_path)): file.read_bytes() for file in tmp_path.rglob("*.*")}
+
     make()
-    names = {"ca", "transmitter", "channel", "receiver", "client"}
-    assert {file.name for file in tmp_path.iterdir()} == {f"{n}.{end}" for n in names for end in ("pem", "key")}
-    for name in names:
-        assert stat.S_IMODE((tmp_path / f"{name}.key").stat().st_mode) == 0o600
-    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    before = held()
+    parties = ("transmitter", "channel", "receiver", "client")
+    of_parties = {f"{party}/{file}" for party in parties for file in ("ca.crt", "tls.crt", "tls.key")}
+    assert before.keys() == {"ca.crt", "ca.key", *of_parties}
+    for name in before:
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == (0o600 if name.endswith(".key") else 0o644)
     make("--host", "channel", "--days", "2")
-    changed = {file.name for file in tmp_path.iterdir() if file.read_bytes() != before[file.name]}
-    assert changed == {"channel.pem", "channel.key"}
-    certificate = x509.load_pem_x509_certificate((tmp_path / "channel.pem").read_bytes())
+    assert {name for name, content in held().items() if content != before[name]} == {
+        "channel/tls.crt",
+        "channel/tls.key",
+    }
+    certificate = x509.load_pem_x509_certificate((tmp_path / "channel" / "tls.crt").read_bytes())
     assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days == 2
     names_in_it = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names_in_it.get_values_for_type(x509.DNSName) == ["channel", "localhost"]
@@ -173,7 +178,7 @@ def test_the_authority_is_kept_and_certificates_are_renewed(pki: Path, tmp_path:
     [
         (["--host", "../x"], "'../x' is no name or address"),
         (["--host", ""], "'' is no name or address"),
-        (["--client", "ca"], "the name ca is the authority's"),
+        (["--client", "a b"], "'a b' is no name or address"),
     ],
 )
 def test_mistakes_with_names(tmp_path: Path, arguments: list[str], sentence: str) -> None:
@@ -235,6 +240,10 @@ def test_records_of_grpcs_core(record: str, logged: object) -> None:
         (
             "failed to connect to all addresses; last error: UNAVAILABLE: ipv4:1.2.3.4:1: Socket closed",
             "closed the conn",
+        ),
+        (
+            "connections to all backends failing; last error: UNAVAILABLE: ipv4:1.2.3.4:1: Socket closed",
+            "see its log, which says whom it refused",
         ),
         ("failed to connect to all addresses; last error: Connection refused", "^$"),
         ("Socket closed", "^$"),
