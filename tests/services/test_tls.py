@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from deploy.local import LocalLink, ServiceProcess
 from sdjscc.cli.dev_ca import command as dev_ca
 from sdjscc.client import AsyncClient, Client, LinkError, TlsFiles
 from sdjscc.data.images import encode_image
+from sdjscc.serving.tls import RenewedStub, server_credentials
 from sdjscc.v1 import channel_pb2, receiver_pb2, transmitter_pb2
 from sdjscc.v1.channel_pb2 import GetConditionsRequest, SetConditionsRequest
 from sdjscc.v1.channel_pb2_grpc import ChannelServiceStub
@@ -406,3 +408,35 @@ def test_the_witness_sees_what_is_opened(secured: Secured) -> None:
 
 def receive(connection: grpc.Channel, request: ReceiveRequest) -> None:
     ReceiverServiceStub(connection).Receive(request, timeout=TIMEOUT_S)
+
+
+async def test_calls_under_way_end_on_the_connection_they_began_on(tmp_path: Path) -> None:
+    make_certificates(tmp_path, "--host=echo")
+    tls, begun = files(tmp_path, "echo"), asyncio.Event()
+
+    async def answer(seconds: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        begun.set()
+        await asyncio.sleep(float(seconds))
+        return seconds
+
+    server = grpc.aio.server()
+    handlers = {"Wait": grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Waiter", handlers),))
+    target = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', server_credentials(tls, certified_clients=True))}"
+    await server.start()
+    waiter = RenewedStub(
+        lambda channel: channel.unary_unary("/test.Waiter/Wait"), target, channel_options(), tls, insecure=False
+    )
+    try:
+        slow = asyncio.ensure_future(waiter.get()(b"3", timeout=TIMEOUT_S))
+        await begun.wait()
+        before = waiter.get()
+        make_certificates(tmp_path, "--host=echo")
+        await asyncio.sleep(_LOOKED_AT_S)
+        assert waiter.get() is not before
+        assert await waiter.get()(b"0", timeout=TIMEOUT_S) == b"0"
+        assert not slow.done()
+        assert await slow == b"3"
+    finally:
+        await waiter.close()
+        await server.stop(0)
