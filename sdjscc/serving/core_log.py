@@ -25,6 +25,7 @@ _TRACER = "handshaker"
 _PIPE_BYTES = 2**20
 _LONGEST = 2**16
 _SILENCE_S = 0.05
+_LAST_WORDS_S = 1.0
 
 # Begin of each record, as "I1125 13:33:34.914560   27687 handshaker.cc:155] "; it may take several lines.
 _HEAD = re.compile(r"([IWEF])\d{4} \S+ +\d+ ([\w.]+):\d+\] ")
@@ -46,6 +47,7 @@ _REASONS = {
     "certificate has expired": "its certificate has expired",
     "certificate is not yet valid": "its certificate is not valid yet",
     "unable to get local issuer certificate": "its certificate is of another authority",
+    "certificate signature failure": "its certificate is of another authority",
     "self signed certificate": "its certificate is of another authority",
     "self-signed certificate": "its certificate is of another authority",
     "WRONG_VERSION_NUMBER": "it speaks no TLS",
@@ -59,6 +61,9 @@ def trace_handshakes() -> None:
     traced = os.environ.get("GRPC_TRACE", "").split(",")
     if _TRACER not in traced:
         os.environ["GRPC_TRACE"] = ",".join(filter(None, [*traced, _TRACER]))
+    # These would silence what is traced.
+    if os.environ.get("GRPC_VERBOSITY", "").upper() in {"ERROR", "NONE"}:
+        del os.environ["GRPC_VERBOSITY"]
 
 
 class CoreLog:
@@ -83,18 +88,25 @@ class CoreLog:
     def start(self) -> None:
         """Begin to log; call it once logs are configured, and what each line shall hold is bound."""
         log = get_logger().bind(**structlog.contextvars.get_contextvars())
-        threading.Thread(target=self._read, args=(log,), name="core-log", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(log,), name="core-log", daemon=True)
+        self._reader.start()
+
+    def stop(self) -> None:
+        """Log what is left, and give the descriptor back."""
+        os.dup2(sys.stderr.fileno(), 2)
+        self._reader.join(_LAST_WORDS_S)
 
     def _read(self, log: structlog.typing.FilteringBoundLogger) -> None:
-        pending = ""
-        while True:
+        pending, open_still = "", True
+        while open_still:
             # The end of a record shows only by the next one, or by silence.
             if select.select([self._end], [], [], _SILENCE_S if pending else None)[0]:
-                pending += os.read(self._end, _LONGEST).decode(errors="backslashreplace")
-                *records, pending = _BEGINS.split(pending)
+                read = os.read(self._end, _LONGEST)
+                open_still = bool(read)
+                *records, pending = _BEGINS.split(pending + read.decode(errors="backslashreplace"))
             else:
                 records, pending = [pending], ""
-            if len(pending) > _LONGEST:
+            if len(pending) > _LONGEST or not open_still:
                 records, pending = [*records, pending], ""
             for level, event, fields in filter(None, map(read_record, records)):
                 getattr(log, level)(event, **fields)

@@ -49,6 +49,8 @@ def run(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Serv
     except SdjsccError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    finally:
+        core_log.stop()
 
 
 async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Service]]) -> None:

