@@ -28,6 +28,7 @@ from deploy.local import LocalLink, ServiceProcess
 from sdjscc.cli.dev_ca import command as dev_ca
 from sdjscc.client import AsyncClient, Client, LinkError, TlsFiles
 from sdjscc.data.images import encode_image
+from sdjscc.errors import SdjsccError
 from sdjscc.serving.tls import RenewedStub, server_credentials
 from sdjscc.v1 import channel_pb2, receiver_pb2, transmitter_pb2
 from sdjscc.v1.channel_pb2 import GetConditionsRequest, SetConditionsRequest
@@ -317,6 +318,17 @@ def test_new_certificates_are_taken_up_without_a_restart(tmp_path: Path, photogr
             log_lines(first, "certificates renewed")[-1]["timestamp"]
             > (log_lines(first, "certificates not renewed")[-1]["timestamp"])
         )
+
+
+def test_plaintext_to_another_machine_has_to_be_asked_for(tmp_path: Path) -> None:
+    elsewhere = "receiver.invalid:50053"
+    with (
+        pytest.raises(SdjsccError, match=f"status 2: error: the connection to {elsewhere} would be in plaintext"),
+        channel_service(tmp_path, upstream=elsewhere),
+    ):
+        pass
+    with channel_service(tmp_path, upstream=elsewhere, insecure=True) as channel:
+        assert conditions(channel.address, TlsFiles()) == 10.0
 
 
 def test_tls_without_certificates_of_clients(tmp_path: Path) -> None:

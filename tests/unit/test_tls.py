@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
@@ -22,6 +23,8 @@ from sdjscc.serving.core_log import read_record
 from sdjscc.serving.settings import ServiceSettings, parse_settings
 from sdjscc.wire.tls import TlsFiles, handshake_problem, is_loopback
 from transmitter.settings import TransmitterSettings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +195,24 @@ def test_half_an_authority_is_not_overwritten(pki: Path, tmp_path: Path) -> None
     failed = CliRunner().invoke(dev_ca, [str(tmp_path)])
     assert "holds no whole authority" in str(failed.exception)
     assert (tmp_path / "ca.key").read_bytes() == (pki / "ca.key").read_bytes()
+
+
+def test_containers_are_given_what_the_authority_makes_for_each() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.tls.yml").read_text())["services"]
+    kinds = {"transmitter": TransmitterSettings, "channel": ChannelSettings, "receiver": ReceiverSettings}
+    assert services.keys() == {*kinds, "demo"}
+    made = {"CA": "/tls/ca.crt", "CERT": "/tls/tls.crt", "KEY": "/tls/tls.key"}
+    for name, given in services.items():
+        folder, _, mounted = given["volumes"][0].rpartition("}/")[2].partition(":")
+        assert (folder, mounted) == ("client" if name == "demo" else name, "/tls:ro")
+        variables = {f"SDJSCC_TLS_{part}": file for part, file in made.items()}
+        if name in kinds:
+            prefix = str(kinds[name].model_config["env_prefix"])
+            variables |= {f"{prefix}TLS_{part}": file for part, file in made.items()}
+            assert {f"tls_{part.lower()}" for part in made} <= kinds[name].model_fields.keys()
+        asked = {key: value for key, value in given["environment"].items() if key.endswith("_INSECURE")}
+        assert list(asked.values()) == ["false"]
+        assert given["environment"] == variables | asked
 
 
 HEAD = "I1125 13:33:34.914580   27687 handshaker.cc:155] CallNextHandshakerLocked: error="
