@@ -7,6 +7,7 @@ import grpc
 from channel.service import ChannelConditionsService, Conditions, NoisyReceiver
 from channel.settings import ChannelSettings
 from sdjscc.channels import get_channel
+from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import meter
 from sdjscc.serving.server import Service, run
 from sdjscc.serving.settings import parse_settings
@@ -24,8 +25,20 @@ def main() -> None:
     settings = parse_settings(ChannelSettings)
 
     async def build() -> Service:
+        may_set = frozenset(name.strip() for name in settings.conditions_clients.split(",") if name.strip())
+        if may_set and not (settings.tls_cert and settings.tls_ca and settings.tls_clients == "certified"):
+            raise SdjsccError(
+                "--conditions-clients tells clients apart by their certificates; give --tls-cert, --tls-key and "
+                "--tls-ca as well, and leave --tls-clients as it is"
+            )
         conditions = Conditions(get_channel(settings.model), settings.snr_db)
-        upstream = Upstream(settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes)
+        upstream = Upstream(
+            settings.upstream,
+            settings.upstream_timeout_s,
+            settings.max_message_bytes,
+            settings.tls,
+            settings.insecure,
+        )
         workers = Workers(settings.threads, settings.queue)
         meter().watch_snr(conditions.model.name, lambda: conditions.snr_db)
         element_type = ELEMENT_TYPE_FLOAT16 if settings.element_type == "float16" else ELEMENT_TYPE_FLOAT32
@@ -33,7 +46,7 @@ def main() -> None:
         def register(server: grpc.aio.Server) -> None:
             noisy = NoisyReceiver(conditions, upstream, workers, element_type)
             add_ReceiverServiceServicer_to_server(noisy, server)
-            add_ChannelServiceServicer_to_server(ChannelConditionsService(conditions), server)
+            add_ChannelServiceServicer_to_server(ChannelConditionsService(conditions, may_set), server)
 
         async def close() -> None:
             workers.close()

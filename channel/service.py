@@ -11,6 +11,8 @@ from sdjscc.errors import InvalidRequest
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
 from sdjscc.serving.logs import get_logger
+from sdjscc.serving.peer import certificate_names, client_identity
+from sdjscc.serving.status import NotAllowed
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
 from sdjscc.serving.workers import Workers, one_by_one
@@ -36,10 +38,15 @@ class Conditions:
 
 
 class ChannelConditionsService(ChannelServiceServicer):
-    """Reads and sets the `Conditions`."""
+    """Reads and sets the `Conditions`.
 
-    def __init__(self, conditions: Conditions) -> None:
-        self._conditions = conditions
+    Args:
+        conditions: those in force.
+        may_set: names in the certificates of clients that may set them; anyone may where there are none.
+    """
+
+    def __init__(self, conditions: Conditions, may_set: frozenset[str] = frozenset()) -> None:
+        self._conditions, self._may_set = conditions, may_set
 
     async def GetConditions(
         self, request: channel_pb2.GetConditionsRequest, context: grpc.aio.ServicerContext
@@ -49,9 +56,14 @@ class ChannelConditionsService(ChannelServiceServicer):
     async def SetConditions(
         self, request: channel_pb2.SetConditionsRequest, context: grpc.aio.ServicerContext
     ) -> channel_pb2.SetConditionsResponse:
+        if self._may_set and self._may_set.isdisjoint(certificate_names(context)):
+            raise NotAllowed(
+                f"{client_identity(context)} may not set the conditions; use a certificate that --conditions-clients "
+                "of the channel names"
+            )
         if request.HasField("snr_db"):
             self._conditions.snr_db = check_snr_db(request.snr_db)
-            get_logger().info("conditions set", snr_db=request.snr_db)
+            get_logger().info("conditions set", snr_db=request.snr_db, client=client_identity(context))
         return channel_pb2.SetConditionsResponse(model=self._conditions.model.name, snr_db=self._conditions.snr_db)
 
 

@@ -27,4 +27,8 @@ class ChannelSettings(ServiceSettings, UpstreamSettings):
     )
     element_type: Literal["float32", "float16"] = Field("float32", description="type of the symbols handed on")
     threads: int = Field(0, ge=0, description="transmissions worked on at a time; 0: as many as there are cores")
+    conditions_clients: str = Field(
+        "",
+        description="names in the certificates of those who may set the conditions, with commas between; empty: anyone",
+    )
     queue: int = Field(256, ge=0, description="transmissions that may wait for a thread; beyond, RESOURCE_EXHAUSTED")

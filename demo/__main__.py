@@ -18,8 +18,9 @@ from rich.table import Table
 from demo.contact_sheet import Cell, contact_sheet
 from demo.photographs import photographs
 from deploy.local import LocalLink
+from sdjscc.cli.connection import connection_options
 from sdjscc.cli.options import SnrList
-from sdjscc.client import Client, LinkError, Result
+from sdjscc.client import Client, LinkError, Result, TlsFiles
 from sdjscc.errors import SdjsccError
 from sdjscc.tasks import get_classifier
 from sdjscc.tasks.base import Prediction, predict
@@ -36,10 +37,13 @@ _PATIENCE_S = 120.0
 @click.option("--snr", "snrs_db", type=SnrList(), default="0,5,10,20", show_default=True, help="SNRs in dB.")
 @click.option("--codec", default="", help="Codec; the transmitter's default where it is left out.")
 @click.option("--save", type=click.Path(path_type=Path), default="demo.png", show_default=True, help="Contact sheet.")
-def main(server: str | None, snrs_db: tuple[float, ...], codec: str, save: Path) -> None:
+@connection_options
+def main(server: str | None, snrs_db: tuple[float, ...], codec: str, save: Path, tls: TlsFiles, insecure: bool) -> None:
     """Send photographs over the link at several SNRs; print what arrived, and draw it."""
     try:
-        with _link(server) as address, Client(address) as client:
+        # Services that are started here speak no TLS: they are of this machine.
+        tls = TlsFiles() if server is None else tls
+        with _link(server) as address, Client(address, tls=tls, insecure=insecure) as client:
             _wait_for(client)
             _show(client, snrs_db, codec, save)
     except SdjsccError as error:

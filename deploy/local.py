@@ -27,12 +27,12 @@ class ServiceProcess:
     Args:
         name: "transmitter", "channel" or "receiver".
         log: file that receives its log.
-        flags: further flags, ``{"snr-db": 5}``.
+        flags: further flags, ``{"snr-db": 5}``; True for one without a value.
     """
 
     def __init__(self, name: str, log: Path, flags: Mapping[str, object] | None = None) -> None:
         self.name, self.log = name, log
-        arguments = [f"--{flag}={value}" for flag, value in (flags or {}).items()]
+        arguments = [f"--{flag}" if value is True else f"--{flag}={value}" for flag, value in (flags or {}).items()]
         self._address_file = log.with_suffix(".address")
         self._address_file.unlink(missing_ok=True)
         own = ["--listen=127.0.0.1:0", f"--address-file={self._address_file.absolute()}"]

@@ -31,7 +31,13 @@ def main() -> None:
         codecs.find(settings.codec)
         for entry in codecs.entries:
             meter().codec(entry.name, entry.bpp, entry.weights_sha256)
-        upstream = Upstream(settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes)
+        upstream = Upstream(
+            settings.upstream,
+            settings.upstream_timeout_s,
+            settings.max_message_bytes,
+            settings.tls,
+            settings.insecure,
+        )
 
         def register(server: grpc.aio.Server) -> None:
             transmitter = Transmitter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -22,11 +23,18 @@ _COMMANDS = {
     "train": ("sdjscc.cli.train", "Train a codec."),
     "train-head": ("sdjscc.cli.train_head", "Train the STL-10 classifier's head."),
     "study": ("sdjscc.cli.study", "Run the experiments: tables and plots."),
+    "dev-ca": ("sdjscc.cli.dev_ca", "Make an authority and certificates for development."),
     "publish": ("sdjscc.cli.publish", "Make weights and a model card of a training run."),
 }
 
 # Which extra brings a module that is missing; those not named come with `codec`.
-_EXTRAS = {"accelerate": "train", "tensorboard": "train", "torchmetrics": "train", "matplotlib": "plot"}
+_EXTRAS = {
+    "accelerate": "train",
+    "tensorboard": "train",
+    "torchmetrics": "train",
+    "matplotlib": "plot",
+    "cryptography": "tls-dev",
+}
 
 
 class _LazyGroup(click.Group):
@@ -54,6 +62,8 @@ def _sdjscc() -> None:
 
 def main() -> None:
     """Entry point; mistakes end in one sentence and status 1."""
+    # The core would add lines of its own to the sentence.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         _sdjscc.main(standalone_mode=True)
     except SdjsccError as error:

@@ -16,7 +16,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from sdjscc.channels import check_snr_db
-from sdjscc.client import AsyncClient, Result
+from sdjscc.cli.connection import connection_options
+from sdjscc.client import AsyncClient, Result, TlsFiles
 from sdjscc.client.aio import DEFAULT_SERVER
 from sdjscc.client.messages import Options
 from sdjscc.data.images import IMAGE_SUFFIXES
@@ -55,6 +56,7 @@ class _Sent:
 @click.option("--parallel", default=4, type=click.IntRange(1, 64), show_default=True, help="Images under way.")
 @click.option("--timeout", default=60.0, type=click.FloatRange(0, min_open=True), show_default=True, help="Seconds.")
 @click.option("--otlp-endpoint", default="", help="Collector to send a trace of each image to; or OTEL_* variables.")
+@connection_options
 def command(
     paths: tuple[Path, ...],
     server: str,
@@ -68,6 +70,8 @@ def command(
     parallel: int,
     timeout: float,
     otlp_endpoint: str,
+    tls: TlsFiles,
+    insecure: bool,
 ) -> None:
     """Send images, and all images in folders, over a running link.
 
@@ -84,7 +88,7 @@ def command(
     with contextlib.ExitStack() as observing:
         if traces_wanted(otlp_endpoint):
             observing.callback(start_traces(otlp_endpoint, "client").close)
-        asyncio.run(_send_all(images, server, options, save, parallel, timeout))
+        asyncio.run(_send_all(images, server, options, save, parallel, timeout, tls, insecure))
 
     failed = [sent for sent in images if sent.result is None]
     if as_json:
@@ -124,13 +128,21 @@ def _make_folder(folder: Path) -> None:
 
 
 async def _send_all(
-    images: list[_Sent], server: str, options: Options, save: Path | None, parallel: int, timeout: float
+    images: list[_Sent],
+    server: str,
+    options: Options,
+    save: Path | None,
+    parallel: int,
+    timeout: float,
+    tls: TlsFiles,
+    insecure: bool,
 ) -> None:
     free = asyncio.Semaphore(parallel)
     targets = _targets(images, save)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("sending", total=len(images))
-        async with AsyncClient(server, timeout_s=timeout) as client, asyncio.TaskGroup() as group:
+        connection = AsyncClient(server, timeout_s=timeout, tls=tls, insecure=insecure)
+        async with connection as client, asyncio.TaskGroup() as group:
 
             async def send(sent: _Sent, target: Path | None) -> None:
                 async with free:

@@ -7,6 +7,7 @@ import grpc
 from sdjscc.errors import SdjsccError
 from sdjscc.wire.metadata import ORIGIN_KEY
 from sdjscc.wire.retry import read_retry_after_s
+from sdjscc.wire.tls import handshake_problem
 
 __all__ = ["LinkError", "link_error", "status_from_number"]
 
@@ -34,7 +35,10 @@ def link_error(error: grpc.RpcError, server: str, request_id: str, timeout_s: fl
     trailing = tuple(error.trailing_metadata() or ())
     if not any(key == ORIGIN_KEY for key, _ in trailing):
         if code is grpc.StatusCode.UNAVAILABLE:
-            details = f"no transmitter answers at {server}; start it or give another address"
+            details = (
+                handshake_problem(server, details)
+                or f"no transmitter answers at {server}; start it or give another address"
+            )
         elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
             details = f"no answer within {timeout_s:.3g} s; allow more time or try again later"
         elif code is grpc.StatusCode.RESOURCE_EXHAUSTED:

@@ -27,6 +27,7 @@ from sdjscc.v1.transmitter_pb2 import ListCodecsRequest
 from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
 from sdjscc.wire.metadata import REQUEST_ID_KEY, new_request_id
 from sdjscc.wire.options import DEFAULT_MAX_MESSAGE_BYTES, channel_options
+from sdjscc.wire.tls import PLAINTEXT, TlsFiles, open_channel
 
 __all__ = ["Client"]
 
@@ -38,6 +39,10 @@ class Client:
         server: the transmitter's address, ``host:port`` or any gRPC target.
         timeout_s: longest wait for one image, seconds; None waits as long as the services do.
         max_message_bytes: largest message sent or taken.
+        tls: files to connect with, read once; plaintext where they name no authority.
+        insecure: allow plaintext to other machines.
+
+    Raises `InvalidRequest` where the files cannot be used, or where plaintext would leave this machine unasked.
 
     Example::
 
@@ -52,9 +57,11 @@ class Client:
         *,
         timeout_s: float | None = 60.0,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        tls: TlsFiles = PLAINTEXT,
+        insecure: bool = False,
     ) -> None:
         self.server, self.timeout_s = server, timeout_s
-        self._channel = grpc.insecure_channel(server, channel_options(max_message_bytes))
+        self._channel = open_channel(server, channel_options(max_message_bytes), tls, insecure)
         self._stub = TransmitterServiceStub(self._channel)
         self._tracer = program_tracer()
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import unquote
-
-import grpc
 
 from sdjscc.serving.status import Overloaded
 
-__all__ = ["Admission", "client_of"]
+__all__ = ["Admission"]
 
 # Its own calls hold the client back, and only it knows how long they take.
 _RETRY_AFTER_S = 0.1
@@ -43,13 +40,3 @@ class Admission:
             self._under_way[client] -= 1
             if not self._under_way[client]:
                 del self._under_way[client]
-
-
-def client_of(context: grpc.aio.ServicerContext) -> str:
-    """Who calls: by the certificate where the connection has one, else by address, whatever the port."""
-    identities = context.peer_identities()
-    if identities:
-        return b",".join(identities).decode(errors="replace")
-    # "ipv4:10.0.0.1:4711", "ipv6:%5B::1%5D:4711", "unix:" and the like.
-    peer = unquote(context.peer())
-    return peer.rpartition(":")[0] if peer.startswith(("ipv4:", "ipv6:")) else peer

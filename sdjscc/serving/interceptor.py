@@ -13,8 +13,9 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from sdjscc.errors import InvalidRequest, SdjsccError
-from sdjscc.serving.admission import Admission, client_of
+from sdjscc.serving.admission import Admission
 from sdjscc.serving.logs import get_logger
+from sdjscc.serving.peer import client_identity
 from sdjscc.serving.request_id import current_request_id
 from sdjscc.serving.status import UpstreamFailed, retry_after_s_of, status_of
 from sdjscc.wire.metadata import ORIGIN_KEY, REQUEST_ID_KEY, read_request_id
@@ -24,6 +25,9 @@ from sdjscc.wire.service_config import NO_RETRY
 __all__ = ["RequestInterceptor"]
 
 _OURS = "/sdjscc."
+
+# Sentences repeat names that clients send, of any length, and go to the log and into a header of limited size.
+_LONGEST_SENTENCE = 1000
 Context: TypeAlias = grpc.aio.ServicerContext
 
 
@@ -65,7 +69,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         async def call(data: bytes, context: Context) -> Any:
             with self._serving(method, context) as outcome:
                 try:
-                    with self._admission.admitted(client_of(context)):
+                    with self._admission.admitted(client_identity(context)):
                         return await inner(_parse(data, parse), context)
                 except Exception as error:
                     await self._abort(context, error, outcome)
@@ -85,7 +89,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         async def call(messages: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
             with self._serving(method, context) as outcome:
                 try:
-                    with self._admission.admitted(client_of(context)):
+                    with self._admission.admitted(client_identity(context)):
                         async for response in inner(parsed(messages), context):
                             yield response
                 except Exception as error:
@@ -112,7 +116,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
 
     async def _abort(self, context: Context, error: Exception, outcome: dict[str, Any]) -> NoReturn:
         if isinstance(error, SdjsccError):
-            code, message = status_of(error), str(error)
+            code, message = status_of(error), _shortened(str(error))
         else:
             code = grpc.StatusCode.INTERNAL
             message = f"internal error; the {self._service}'s log has it under request id {current_request_id.get()}"
@@ -127,6 +131,10 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             trailing += (NO_RETRY,)
         await context.abort(code, message, trailing)
         raise AssertionError("abort raises")
+
+
+def _shortened(sentence: str) -> str:
+    return sentence if len(sentence) <= _LONGEST_SENTENCE else f"{sentence[:_LONGEST_SENTENCE]} ..."
 
 
 def _parse(data: bytes, parse: Callable[[bytes], Any]) -> Any:

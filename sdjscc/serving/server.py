@@ -19,10 +19,12 @@ from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import meter
 from sdjscc.observability.start import start_metrics, start_traces, traces_wanted
 from sdjscc.serving.admission import Admission
+from sdjscc.serving.core_log import CoreLog
 from sdjscc.serving.interceptor import RequestInterceptor
 from sdjscc.serving.logs import configure_logs, get_logger
 from sdjscc.serving.observing import ObservingInterceptor
 from sdjscc.serving.settings import ServiceSettings
+from sdjscc.serving.tls import server_credentials
 from sdjscc.wire.options import server_options
 
 __all__ = ["Service", "run"]
@@ -45,7 +47,9 @@ def run(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Serv
 
     A failure to start (address taken, weights missing, ...) ends the process with one sentence and status 1.
     """
+    core_log = CoreLog()
     configure_logs(name, settings.log_level, settings.log_format)
+    core_log.start()
     try:
         with contextlib.ExitStack() as observing:
             facts = _observe(name, settings, observing)
@@ -53,6 +57,8 @@ def run(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Serv
     except SdjsccError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    finally:
+        core_log.stop()
 
 
 def _observe(name: str, settings: ServiceSettings, observing: contextlib.ExitStack) -> dict[str, object]:
@@ -87,7 +93,11 @@ async def _serve(
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     try:
-        port = server.add_insecure_port(settings.listen)
+        if settings.tls.cert is None and settings.tls.key is None:
+            port = server.add_insecure_port(settings.listen)
+        else:
+            certified = settings.tls_clients == "certified"
+            port = server.add_secure_port(settings.listen, server_credentials(settings.tls, certified))
     except RuntimeError:
         raise SdjsccError(f"cannot listen on {settings.listen}; is the address taken or not of this machine?") from None
 

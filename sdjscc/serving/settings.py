@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict, SettingsError
 
+from sdjscc.errors import SdjsccError
 from sdjscc.wire.options import DEFAULT_MAX_CONNECTION_AGE_S, DEFAULT_MAX_MESSAGE_BYTES
+from sdjscc.wire.tls import TlsFiles, check_plaintext
 
 __all__ = ["ServiceSettings", "parse_settings", "settings_config"]
 
@@ -45,6 +47,20 @@ class ServiceSettings(BaseSettings):
         description="OpenTelemetry collector to send traces to, such as http://127.0.0.1:4317; empty: none, unless "
         "OTEL_EXPORTER_OTLP_ENDPOINT names one",
     )
+    tls_cert: Path | None = Field(None, description="certificate to serve with, and to show upstream: a PEM file")
+    tls_key: Path | None = Field(None, description="its key: a PEM file without a passphrase")
+    tls_ca: Path | None = Field(
+        None, description="authority that certificates of clients and of the upstream are signed by: a PEM file"
+    )
+    tls_clients: Literal["certified", "anyone"] = Field(
+        "certified", description="whether clients need a certificate of --tls-ca"
+    )
+    insecure: CliImplicitFlag[bool] = Field(False, description="allow plaintext to and from other machines")
+
+    @property
+    def tls(self) -> TlsFiles:
+        """The files of TLS; they need not be there."""
+        return TlsFiles(ca=self.tls_ca, cert=self.tls_cert, key=self.tls_key)
 
 
 class UpstreamSettings(BaseSettings):
@@ -85,10 +101,22 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 def parse_settings(kind: type[Settings]) -> Settings:
     """Settings from the command line and the environment; a mistake ends the process with one sentence, status 2."""
     try:
-        return kind()  # type: ignore[call-arg]
+        settings = kind()  # type: ignore[call-arg]
+        _check_plaintext(settings)
     except (ValidationError, SettingsError) as error:
         print(f"error: {_sentence(error, kind.model_config['env_prefix'])}", file=sys.stderr)
         raise SystemExit(2) from None
+    except SdjsccError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    return settings
+
+
+def _check_plaintext(settings: ServiceSettings) -> None:
+    if settings.tls_cert is None and settings.tls_key is None:
+        check_plaintext(settings.listen, settings.insecure, "what comes in at")
+    if settings.tls_ca is None and isinstance(settings, UpstreamSettings):
+        check_plaintext(settings.upstream, settings.insecure, "the connection to")
 
 
 def _sentence(error: ValidationError | SettingsError, variables_prefix: str) -> str:

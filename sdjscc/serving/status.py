@@ -7,8 +7,17 @@ import grpc
 from sdjscc.errors import InvalidRequest, MissingDependency, NotReady, SdjsccError, UnknownName
 from sdjscc.wire.metadata import ORIGIN_KEY
 from sdjscc.wire.retry import read_retry_after_s
+from sdjscc.wire.tls import handshake_problem
 
-__all__ = ["DeadlinePassed", "Overloaded", "UpstreamFailed", "retry_after_s_of", "status_of", "upstream_failure"]
+__all__ = [
+    "DeadlinePassed",
+    "NotAllowed",
+    "Overloaded",
+    "UpstreamFailed",
+    "retry_after_s_of",
+    "status_of",
+    "upstream_failure",
+]
 
 
 class Overloaded(SdjsccError):
@@ -26,6 +35,10 @@ class Overloaded(SdjsccError):
 
 class DeadlinePassed(SdjsccError):
     """Nobody waits for the result any more."""
+
+
+class NotAllowed(SdjsccError):
+    """This client may not do this."""
 
 
 class UpstreamFailed(SdjsccError):
@@ -49,6 +62,7 @@ _CODES: tuple[tuple[type[SdjsccError], grpc.StatusCode], ...] = (
     (MissingDependency, grpc.StatusCode.FAILED_PRECONDITION),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (DeadlinePassed, grpc.StatusCode.DEADLINE_EXCEEDED),
+    (NotAllowed, grpc.StatusCode.PERMISSION_DENIED),
 )
 
 
@@ -74,7 +88,10 @@ def upstream_failure(error: grpc.aio.AioRpcError, upstream: str, timeout_s: floa
     if any(key == ORIGIN_KEY for key, _ in trailing):
         return UpstreamFailed(code, details, read_retry_after_s(trailing))
     if code is grpc.StatusCode.UNAVAILABLE:
-        return UpstreamFailed(code, f"the upstream {upstream} cannot be reached; start it or check --upstream")
+        problem = handshake_problem(f"the upstream {upstream}", details)
+        return UpstreamFailed(
+            code, problem or f"the upstream {upstream} cannot be reached; start it or check --upstream"
+        )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return UpstreamFailed(
             code,

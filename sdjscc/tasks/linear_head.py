@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -60,7 +61,10 @@ class LinearHeadClassifier(EfficientNetClassifier):
     def __init__(self, weights: Path) -> None:
         try:
             card = HeadCard.model_validate_json(weights.with_suffix(".json").read_text(encoding="utf-8"))
-            state = load(weights.read_bytes())
+            data = weights.read_bytes()
+            if hashlib.sha256(data).hexdigest() != card.sha256:
+                raise InvalidRequest(f"{weights} is not the file its card describes; fetch both again")
+            state = load(data)
             with torch.device("meta"):
                 head = nn.Linear(1280, len(card.class_names))
             head.load_state_dict(state, assign=True)

@@ -233,7 +233,7 @@ def test_a_smaller_pixel_limit_is_the_operators_choice(tmp_path: Path, photograp
     [
         ("channel", {"snr-db": "loud"}, "--snr-db"),
         ("channel", {"snr-db": "nan"}, "--snr-db"),
-        ("channel", {"listen": "999.1.1.1:1"}, "cannot listen on 999.1.1.1:1"),
+        ("channel", {"listen": "127.0.0.1:99999"}, "cannot listen on 127.0.0.1:99999"),
         ("transmitter", {"codec": "telepathy"}, "no codec 'telepathy'"),
         ("receiver", {"task": "poetry"}, "no task 'poetry'; set --task to one of: imagenet, stl10"),
         ("receiver", {"threads": "-1"}, "--threads"),

@@ -23,8 +23,9 @@ from sdjscc.channels import get_constellation
 from sdjscc.client import AsyncClient, LinkError
 from sdjscc.client.errors import link_error
 from sdjscc.codecs import Codec, Size
-from sdjscc.serving.admission import Admission, client_of
+from sdjscc.serving.admission import Admission
 from sdjscc.serving.interceptor import RequestInterceptor
+from sdjscc.serving.peer import client_identity
 from sdjscc.serving.workers import Workers
 from sdjscc.tasks.base import Classifier
 from sdjscc.v1.receiver_pb2 import Delivery, ReceiveRequest, ReceiveResponse, Transmission
@@ -206,7 +207,7 @@ class Waiting(ReceiverServiceServicer):
         self.clients: list[str] = []
 
     async def Receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
-        self.clients.append(client_of(context))
+        self.clients.append(client_identity(context))
         await self.go.wait()
         return ReceiveResponse(task="waited")
 

@@ -244,8 +244,14 @@ def test_a_damaged_head_is_refused(tmp_path: Path) -> None:
     weights = tmp_path / "head.safetensors"
     with pytest.raises(InvalidRequest, match=r"head\.json cannot be read"):
         LinearHeadClassifier(weights)
-    weights.with_suffix(".json").write_bytes((folder / "stl10_head.json").read_bytes())
+    card = json.loads((folder / "stl10_head.json").read_text())
+    weights.with_suffix(".json").write_text(json.dumps(card))
     weights.write_bytes(b"nothing of use")
+    with pytest.raises(InvalidRequest, match="is not the file its card describes; fetch both again"):
+        LinearHeadClassifier(weights)
+    weights.with_suffix(".json").write_text(
+        json.dumps({**card, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()})
+    )
     with pytest.raises(InvalidRequest, match="train-head"):
         LinearHeadClassifier(weights)
 
