@@ -7,6 +7,7 @@ import asyncio
 import grpc
 
 from sdjscc.codecs import CodecRegistry
+from sdjscc.engines import select
 from sdjscc.serving.server import Service, run
 from sdjscc.serving.settings import parse_settings
 from sdjscc.serving.torch_threads import one_core_per_thread
@@ -26,7 +27,8 @@ def main() -> None:
     async def build() -> Service:
         one_core_per_thread()
         workers = Workers(settings.threads, settings.queue, one_core_per_thread)
-        codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded)
+        engine = await asyncio.to_thread(select, settings.engine, workers.threads)
+        codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded, engine=engine)
         codecs.find(settings.codec)
         upstream = Upstream(settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes)
 
@@ -44,7 +46,7 @@ def main() -> None:
             names=("sdjscc.v1.TransmitterService",),
             register=register,
             close=close,
-            facts={"codecs": codecs.names(), "upstream": settings.upstream, "threads": workers.threads},
+            facts={"codecs": codecs.names(), "upstream": settings.upstream, "engine": engine.name, "threads": workers.threads},
         )
 
     run("transmitter", settings, build)

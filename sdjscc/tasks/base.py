@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sdjscc.engines import Engine
 from sdjscc.errors import InvalidRequest, UnknownName
 
 __all__ = ["Classifier", "Prediction", "as_images", "predict", "top_k"]
@@ -50,6 +51,15 @@ class Classifier(nn.Module, ABC):
         """Only the feature maps of `forward_with_features`, as the semantic loss (paper, eq. 7) compares them."""
         return self.forward_with_features(images, layers)[1]
 
+    def run_on(self, engine: Engine) -> None:
+        """Run `logits` by ``engine`` from now on; a classifier that knows no engines need not override this. Gradients
+        and feature maps are torch's in any case. Raises `InvalidRequest` where the engine lacks what it needs."""
+
+    @torch.inference_mode()
+    def logits(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """What `forward` says of RGB pixels, uint8 ``(n, h, w, 3)``: ``(n, classes)``, without gradients."""
+        return self(as_images(pixels))  # type: ignore[no-any-return]
+
     def class_index(self, label: str) -> int:
         """Index of the class called ``label``, for instance by the folder of a data set. Raises `UnknownName`."""
         try:
@@ -83,10 +93,9 @@ def as_images(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.require(pixels, requirements="W")).permute(0, 3, 1, 2).float().div_(255)
 
 
-@torch.inference_mode()
 def predict(classifier: Classifier, pixels: NDArray[np.uint8], k: int) -> list[Prediction]:
     """The ``k`` most probable classes of one image, RGB pixels, uint8 ``(h, w, 3)``; as `top_k`."""
-    return top_k(classifier(as_images(pixels[None])), classifier.class_names, k)[0]
+    return top_k(classifier.logits(pixels[None]), classifier.class_names, k)[0]
 
 
 def top_k(logits: Tensor, class_names: Sequence[str], k: int) -> list[list[Prediction]]:
