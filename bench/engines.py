@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -78,9 +78,7 @@ class Quality:
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of <class>/<image>: STL-10's test images.")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="So many of them.")
 @click.option("--snr", "snrs_db", type=SnrList(), default="5,20", show_default=True, help="SNRs in dB, for --data.")
-def main(
-    out: Path, seconds: float, repeats: int, data: Path | None, limit: int, snrs_db: tuple[float, ...]
-) -> None:
+def main(out: Path, seconds: float, repeats: int, data: Path | None, limit: int, snrs_db: tuple[float, ...]) -> None:
     """Images a second of encoder, decoder, classifier and all three with the channel between, by each engine.
 
     One thread, one image at a time. With --data also what each engine does to accuracy, PSNR and bits. Writes
@@ -132,22 +130,33 @@ def _networks(engine: str, task: str) -> tuple[Codec, Classifier]:
 def _work(codec: Codec, classifier: Classifier, stage: str, size: int) -> Callable[[int], object]:
     """What is done to the image of a number."""
     images = squares(size)
-
-    def symbols(number: int) -> NDArray[np.complex64]:
-        bits = codec.encode(images[number % len(images)][None])
-        return AWGN().transmit(codec.constellation.modulate(bits.reshape(-1)), SNR_DB, noise_generator(number))[None]
-
-    def decode(received: NDArray[np.complex64]) -> Pixels:
-        return codec.decode(received, (size, size), np.array([noise_power(SNR_DB)]))
-
-    received = [symbols(number) for number in range(len(images))]
-    decoded = [decode(one) for one in received]
+    received, decoded = _inputs(size)
+    n = len(images)
     return {
-        "encode": lambda number: codec.encode(images[number % len(images)][None]),
-        "decode": lambda number: decode(received[number % len(images)]),
-        "classify": lambda number: classifier.logits(decoded[number % len(images)]),
-        "chain": lambda number: predict(classifier, decode(symbols(number))[0], 1),
+        "encode": lambda number: codec.encode(images[number % n][None]),
+        "decode": lambda number: _decode(codec, received[number % n], size),
+        "classify": lambda number: classifier.logits(decoded[number % n]),
+        "chain": lambda number: predict(
+            classifier, _decode(codec, _cross(codec, images[number % n], number), size)[0], 1
+        ),
     }[stage]
+
+
+@cache
+def _inputs(size: int) -> tuple[list[NDArray[np.complex64]], list[Pixels]]:
+    """What torch makes of each photograph: the symbols received, ``(1, uses)``, and the images ``(1, h, w, 3)``."""
+    codec = CodecRegistry().load()
+    received = [_cross(codec, image, number) for number, image in enumerate(squares(size))]
+    return received, [_decode(codec, one, size) for one in received]
+
+
+def _cross(codec: Codec, image: Pixels, seed: int) -> NDArray[np.complex64]:
+    symbols = codec.constellation.modulate(codec.encode(image[None]).reshape(-1))
+    return AWGN().transmit(symbols, SNR_DB, noise_generator(seed))[None]
+
+
+def _decode(codec: Codec, received: NDArray[np.complex64], size: int) -> Pixels:
+    return codec.decode(received, (size, size), np.array([noise_power(SNR_DB)]))
 
 
 def _measure(work: Callable[[int], object], seconds: float) -> Rates:
@@ -159,9 +168,7 @@ def _measure(work: Callable[[int], object], seconds: float) -> Rates:
     return Rates(done / cpu, done / (time.perf_counter() - begin))
 
 
-def _all_quality(
-    images: LabelledImages, snrs_db: tuple[float, ...], progress: Progress
-) -> dict[str, list[Quality]]:
+def _all_quality(images: LabelledImages, snrs_db: tuple[float, ...], progress: Progress) -> dict[str, list[Quality]]:
     bar = progress.add_task("quality", total=2 * len(images) * len(ENGINES))
     advance = partial(progress.advance, bar)
     bits: dict[str, list[Pixels]] = {}
@@ -182,9 +189,7 @@ def _all_quality(
                 answers_changed=float((ours.right != base.right).mean()),
                 psnr_db=ours.psnr_db,
                 psnr_change_db=ours.psnr_db - base.psnr_db,
-                flipped_bits=float(
-                    np.mean([(a != b).mean() for a, b in zip(bits[engine], bits[BASE], strict=True)])
-                ),
+                flipped_bits=float(np.mean([(a != b).mean() for a, b in zip(bits[engine], bits[BASE], strict=True)])),
             )
             for ours, base in zip(points[engine], points[BASE], strict=True)
         ]

@@ -183,7 +183,7 @@ def _cross(
 
 
 def _predict(classifier: Classifier, pixels: NDArray[np.uint8], columns: list[int]) -> list[int]:
-    return classifier.logits(pixels)[:, columns].argmax(1).tolist()  # type: ignore[no-any-return]
+    return classifier.logits(pixels)[:, columns].argmax(1).tolist()
 
 
 @torch.inference_mode()

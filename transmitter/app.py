@@ -46,7 +46,12 @@ def main() -> None:
             names=("sdjscc.v1.TransmitterService",),
             register=register,
             close=close,
-            facts={"codecs": codecs.names(), "upstream": settings.upstream, "engine": engine.name, "threads": workers.threads},
+            facts={
+                "codecs": codecs.names(),
+                "upstream": settings.upstream,
+                "engine": engine.name,
+                "threads": workers.threads,
+            },
         )
 
     run("transmitter", settings, build)

@@ -74,7 +74,9 @@ def check(engine: str) -> None:
 
 
 @command.command("calibrate")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Folder of <class>/<image>: training images.")
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Folder of <class>/<image>: training images."
+)
 @click.option("--codec", help="Only codecs of this name.")
 @click.option("--limit", default=96, show_default=True, type=click.IntRange(1), help="Images, chosen by the seed.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**31))
@@ -94,7 +96,9 @@ def calibrate_command(data: Path, codec: str | None, limit: int, seed: int) -> N
             continue
         networks = calibrate(loaded, batches)
         file = ranges_file(entry.weights)
-        write_ranges(file, Ranges(weights_sha256=entry.weights_sha256, data=name, images=len(images), networks=networks))
+        write_ranges(
+            file, Ranges(weights_sha256=entry.weights_sha256, data=name, images=len(images), networks=networks)
+        )
         click.echo(f"wrote {file}")
     if codec is not None:
         return
@@ -131,7 +135,8 @@ def _cross(codec: Codec, image: Pixels, seed: int) -> Pixels:
     height, width, _ = image.shape
     symbols = codec.constellation.modulate(codec.encode(image[None]).reshape(-1))
     noisy = AWGN().transmit(symbols, _SNR_DB, noise_generator(seed))
-    return codec.decode(noisy[None], (width, height), np.array([noise_power(_SNR_DB)]))[0]
+    received: Pixels = codec.decode(noisy[None], (width, height), np.array([noise_power(_SNR_DB)]))[0]
+    return received
 
 
 def _compare(ours: Codec, theirs: Codec, image: Pixels) -> tuple[float, float]:
@@ -144,7 +149,9 @@ def _compare(ours: Codec, theirs: Codec, image: Pixels) -> tuple[float, float]:
 
 
 def _probability_change(task: str, engine: Engine, images: Pixels) -> float:
-    ours, theirs = (classifier.logits(images).softmax(1) for classifier in (get_classifier(task, engine), get_classifier(task)))
+    ours, theirs = (
+        classifier.logits(images).softmax(1) for classifier in (get_classifier(task, engine), get_classifier(task))
+    )
     return float((ours - theirs).abs().max())
 
 

@@ -9,7 +9,6 @@ one quantization, done on a convolution's output before the pixels are shuffled.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,22 +70,6 @@ class _Translation:
         self._graph = _Tracer().trace(network)
         self._modules = dict(network.named_modules())
         self._ranges = ranges
-        self._layers: dict[type[nn.Module], Callable[[str, Any, _Value], _Value]] = {
-            nn.Conv2d: self._convolution,
-            nn.Linear: self._linear,
-            nn.ZeroPad2d: lambda _, layer, x: replace(x, padding=layer.padding),
-            nn.LeakyReLU: lambda _, layer, x: _Value(opset13.prelu(x.plain(), np.float32([layer.negative_slope]))),
-            nn.ReLU6: lambda _, layer, x: _Value(opset13.clamp(x.plain(), 0.0, 6.0)),
-            nn.Sigmoid: lambda _, layer, x: _Value(opset13.sigmoid(x.plain())),
-            nn.PixelShuffle: lambda _, layer, x: replace(x, node=_shuffle(x.node, layer.upscale_factor)),
-            nn.PixelUnshuffle: lambda _, layer, x: replace(
-                x, node=opset13.space_to_depth(x.node, "depth_first", layer.downscale_factor)
-            ),
-            FromPixels: lambda _, layer, x: _Value(opset13.transpose(x.node, [0, 3, 1, 2]), scale=1 / 255),
-            ToPixels: lambda _, layer, x: _to_pixels(x),
-            ToBits: lambda _, layer, x: _to_bits(x),
-            ChannelsLast: lambda _, layer, x: x,
-        }
 
     def model(self) -> Model:
         values: dict[fx.Node, _Value] = {}
@@ -117,10 +100,31 @@ class _Translation:
         return first.in_channels
 
     def _layer(self, name: str, x: _Value) -> _Value:
-        layer = self._modules[name]
-        for kind, rule in self._layers.items():
-            if isinstance(layer, kind):
-                return rule(name, layer, x)
+        match layer := self._modules[name]:
+            case nn.Conv2d():
+                return self._convolution(name, layer, x)
+            case nn.Linear():
+                return self._linear(name, layer, x)
+            case nn.ZeroPad2d():
+                return replace(x, padding=layer.padding)
+            case nn.LeakyReLU():
+                return _Value(opset13.prelu(x.plain(), np.array([layer.negative_slope], np.float32)))
+            case nn.ReLU6():
+                return _Value(opset13.clamp(x.plain(), 0.0, 6.0))
+            case nn.Sigmoid():
+                return _Value(opset13.sigmoid(x.plain()))
+            case nn.PixelShuffle():
+                return replace(x, node=_shuffle(x.node, layer.upscale_factor))
+            case nn.PixelUnshuffle():
+                return replace(x, node=opset13.space_to_depth(x.node, "depth_first", layer.downscale_factor))
+            case FromPixels():
+                return _Value(opset13.transpose(x.node, [0, 3, 1, 2]), scale=1 / 255)
+            case ToPixels():
+                return _to_pixels(x)
+            case ToBits():
+                return _to_bits(x)
+            case ChannelsLast():
+                return x
         raise InvalidRequest(f"the layer {type(layer).__name__} has no translation to OpenVINO; use the engine torch")
 
     def _convolution(self, name: str, layer: nn.Conv2d, x: _Value) -> _Value:
