@@ -1,4 +1,4 @@
-"""``python -m bench.engines``: what each engine makes of the same networks, in speed and, given photographs, in quality."""
+"""``python -m bench.engines``: the same networks by each engine: speed and, given photographs, quality."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Codec(ABC):
             noise_power: total sigma^2 that the channels added to each transmission, ``(n,)``; 0 where there was none.
         """
 
-    def run_on(self, engine: Engine, weights: Path) -> None:
+    def run_on(self, engine: Engine, weights: Path) -> None:  # noqa: B027
         """Run the networks by ``engine`` from now on; called before the first image, if at all.
 
         A codec without networks, or that knows no engines, need not override this. ``weights`` is the file that they

@@ -117,7 +117,8 @@ class CodecRegistry:
 
     def load(self, name: str = "", bpp: float = 0.0) -> Codec:
         """The codec that `find` finds, ready to run. Raises `InvalidRequest` where the weights are not those of their
-        card or the engine lacks what it needs for them, and `MissingDependency` where the codec's own dependencies are not installed."""
+        card or the engine lacks what it needs for them, and `MissingDependency` where the codec's own dependencies are
+        not installed."""
         entry = self.find(name, bpp)
         with self._lock:
             if (entry.name, entry.bpp) not in self._loaded:

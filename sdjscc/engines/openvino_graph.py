@@ -2,7 +2,7 @@
 
 What can be folded is folded on the way: scaling and shifting by constants waits until something needs the values and
 passes through rearrangements, so that bytes are moved instead of floats; uneven padding goes into the convolution; the
-sigmoid before a threshold is left out, for it is above 0.5 where its input is above 0; rounding and clipping to bytes is
+sigmoid before a threshold is left out, being above 0.5 where its input is above 0; rounding and clipping to bytes is
 one quantization, done on a convolution's output before the pixels are shuffled.
 """
 
