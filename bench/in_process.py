@@ -17,6 +17,7 @@ from bench.sample import Sample, rate_after
 from sdjscc.channels import AWGN, noise_generator, noise_power
 from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.data.images import DEFAULT_MAX_PIXELS
+from sdjscc.engines import select
 from sdjscc.tasks import get_classifier
 from sdjscc.tasks.base import Classifier, predict
 from sdjscc.v1.image_pb2 import Image
@@ -31,7 +32,7 @@ def measure(case: Case, workers: int, torch_threads: int, seconds: float, warm_u
     Sets torch's threads for this whole process: call it in one of its own.
     """
     torch.set_num_threads(torch_threads)
-    codec, classifier = _networks(case.task)
+    codec, classifier = _networks(case.task, workers)
     images = case.images()
     works = [partial(_transmit, codec, classifier, case, image) for image in images]
     finished: list[tuple[float, float]] = []
@@ -58,8 +59,10 @@ def measure(case: Case, workers: int, torch_threads: int, seconds: float, warm_u
 
 
 @cache
-def _networks(task: str) -> tuple[Codec, Classifier]:
-    return CodecRegistry().load(), get_classifier(task)
+def _networks(task: str, workers: int) -> tuple[Codec, Classifier]:
+    """By the engine that the services take when they are not told."""
+    engine = select("auto", workers)
+    return CodecRegistry(engine=engine).load(), get_classifier(task, engine)
 
 
 def _transmit(codec: Codec, classifier: Classifier, case: Case, image: Image, seed: int) -> tuple[Image | None, str]:

@@ -182,9 +182,8 @@ def _cross(
     return symbols, codec.decode(symbols, (width, height), np.full(n, noise_power(snr_db)))
 
 
-@torch.inference_mode()
 def _predict(classifier: Classifier, pixels: NDArray[np.uint8], columns: list[int]) -> list[int]:
-    return classifier(as_images(pixels))[:, columns].argmax(1).tolist()  # type: ignore[no-any-return]
+    return classifier.logits(pixels)[:, columns].argmax(1).tolist()
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ import asyncio
 import grpc
 
 from sdjscc.codecs import CodecRegistry
+from sdjscc.engines import select
 from sdjscc.observability.meter import meter
 from sdjscc.serving.server import Service, run
 from sdjscc.serving.settings import parse_settings
@@ -27,7 +28,8 @@ def main() -> None:
     async def build() -> Service:
         one_core_per_thread()
         workers = Workers(settings.threads, settings.queue, one_core_per_thread)
-        codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded)
+        engine = await asyncio.to_thread(select, settings.engine, workers.threads)
+        codecs = await asyncio.to_thread(CodecRegistry.with_all_loaded, engine=engine)
         codecs.find(settings.codec)
         for entry in codecs.entries:
             meter().codec(entry.name, entry.bpp, entry.weights_sha256)
@@ -60,7 +62,12 @@ def main() -> None:
             names=("sdjscc.v1.TransmitterService",),
             register=register,
             close=close,
-            facts={"codecs": codecs.names(), "upstream": settings.upstream, "threads": workers.threads},
+            facts={
+                "codecs": codecs.names(),
+                "upstream": settings.upstream,
+                "engine": engine.name,
+                "threads": workers.threads,
+            },
         )
 
     run("transmitter", settings, build)

@@ -17,6 +17,7 @@ _COMMANDS = {
     "send": ("sdjscc.cli.send", "Send images over a running link."),
     "conditions": ("sdjscc.cli.conditions", "Read or set a channel's SNR."),
     "codecs": ("sdjscc.cli.codecs", "List what is installed, with measured figures."),
+    "engines": ("sdjscc.cli.engines", "Check what runs the networks; write the ranges that int8 needs."),
     "evaluate": ("sdjscc.cli.evaluate", "Measure a codec on a folder of labelled images."),
     "semantic-weights": ("sdjscc.cli.semantic_weights", "Compute and show the semantic weights (GSW) of a task."),
     "semantic-agreement": ("sdjscc.cli.semantic_agreement", "How well the semantic loss ranks damage to a task."),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdjscc.channels.constellation import Constellation
+from sdjscc.engines import Engine
 
 __all__ = ["Codec", "Outcome", "Reception", "Size"]
 
@@ -71,6 +73,13 @@ class Codec(ABC):
             symbols: complex64 ``(n, channel uses)``.
             size: of the images.
             noise_power: total sigma^2 that the channels added to each transmission, ``(n,)``; 0 where there was none.
+        """
+
+    def run_on(self, engine: Engine, weights: Path) -> None:  # noqa: B027
+        """Run the networks by ``engine`` from now on; called before the first image, if at all.
+
+        A codec without networks, or that knows no engines, need not override this. ``weights`` is the file that they
+        came from; what else an engine needs lies beside it. Raises `InvalidRequest` where that is missing.
         """
 
     def receive(self, symbols: NDArray[np.complex64], size: Size, noise_power: NDArray[np.float64]) -> list[Reception]:

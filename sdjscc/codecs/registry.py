@@ -17,6 +17,7 @@ import numpy as np
 from sdjscc.codecs.base import Codec
 from sdjscc.codecs.card import ModelCard, read_card
 from sdjscc.codecs.separation import shipped
+from sdjscc.engines import Engine
 from sdjscc.errors import InvalidRequest, MissingDependency, UnknownName
 
 __all__ = ["DEFAULT_CODEC", "CodecRegistry", "Installed"]
@@ -53,9 +54,12 @@ class Installed:
 class CodecRegistry:
     """The codecs installed when it was made: all whose card and weights are in the package, in the folders of
     ``$SDJSCC_WEIGHTS`` or in ``more`` folders, and the separation chains that the extra ``baselines`` brings. Loaded
-    codecs are kept. Safe to share between threads."""
+    codecs are kept. Safe to share between threads.
 
-    def __init__(self, more: Sequence[Path] = ()) -> None:
+    Networks run by ``engine``, or by torch where none is given."""
+
+    def __init__(self, more: Sequence[Path] = (), engine: Engine | None = None) -> None:
+        self._engine = engine
         folders = [Path(str(resources.files("sdjscc") / "weights")), *more]
         folders += [Path(folder) for folder in os.environ.get(_WEIGHTS_VARIABLE, "").split(os.pathsep) if folder]
         found = [
@@ -72,16 +76,19 @@ class CodecRegistry:
         self._lock = Lock()
 
     @classmethod
-    def with_all_loaded(cls, *, receiving: bool = False) -> CodecRegistry:
+    def with_all_loaded(cls, *, receiving: bool = False, engine: Engine | None = None) -> CodecRegistry:
         """For services: what cannot be loaded shows when they start, and no request waits for weights.
 
         With ``receiving`` each has decoded once, too: the separation chains load their channel decoder only then.
+        Without it the learned ones have encoded once. Engines make their networks ready at the first call.
         """
-        registry = cls()
+        registry = cls(engine=engine)
         for entry in registry.entries:
             codec = registry.load(entry.name, entry.bpp)
             if receiving:
                 _decode_once(codec)
+            elif entry.card is not None:
+                codec.encode(np.zeros((1, 16, 16, 3), np.uint8))
         return registry
 
     def names(self) -> list[str]:
@@ -110,11 +117,12 @@ class CodecRegistry:
 
     def load(self, name: str = "", bpp: float = 0.0) -> Codec:
         """The codec that `find` finds, ready to run. Raises `InvalidRequest` where the weights are not those of their
-        card, and `MissingDependency` where the codec's own dependencies are not installed."""
+        card or the engine lacks what it needs for them, and `MissingDependency` where the codec's own dependencies are
+        not installed."""
         entry = self.find(name, bpp)
         with self._lock:
             if (entry.name, entry.bpp) not in self._loaded:
-                self._loaded[entry.name, entry.bpp] = _load(entry)
+                self._loaded[entry.name, entry.bpp] = _load(entry, self._engine)
             return self._loaded[entry.name, entry.bpp]
 
 
@@ -129,7 +137,7 @@ def _with_weights(card: ModelCard, weights: Path) -> Installed:
     return Installed(card.codec, card.bpp, description, card, weights)
 
 
-def _load(entry: Installed) -> Codec:
+def _load(entry: Installed, engine: Engine | None) -> Codec:
     if entry.card is None or entry.weights is None:
         return shipped.load(entry.name, entry.bpp)
     weights = entry.weights.read_bytes()
@@ -141,4 +149,7 @@ def _load(entry: Installed) -> Codec:
         family: _Family = import_module(_FAMILIES[entry.card.family])
     except ModuleNotFoundError as error:
         raise MissingDependency(f"{error.name} is not installed; run: pip install 'sdjscc[codec]'") from error
-    return family.load_from_card(entry.card, weights)
+    codec = family.load_from_card(entry.card, weights)
+    if engine is not None:
+        codec.run_on(engine, entry.weights)
+    return codec

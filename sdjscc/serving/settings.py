@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict, SettingsError
 
+from sdjscc.engines import EngineName
 from sdjscc.errors import SdjsccError
 from sdjscc.wire.options import DEFAULT_MAX_CONNECTION_AGE_S, DEFAULT_MAX_MESSAGE_BYTES
 from sdjscc.wire.tls import TlsFiles, check_plaintext
@@ -73,6 +74,7 @@ class UpstreamSettings(BaseSettings):
 class ComputeSettings(BaseSettings):
     """For services that run networks."""
 
+    engine: EngineName = Field("auto", description="what runs the networks; auto: OpenVINO where installed, else torch")
     threads: int = Field(0, ge=0, description="images worked on at a time, a core each; 0: as many as there are cores")
     queue: int = Field(64, ge=0, description="images that may wait for a thread; beyond, RESOURCE_EXHAUSTED")
     max_batch: int = Field(8, gt=0, description="images of one size that are worked on together, of those that wait")

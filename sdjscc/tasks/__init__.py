@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sdjscc.errors import MissingDependency, UnknownName
 
 if TYPE_CHECKING:
+    from sdjscc.engines import Engine
     from sdjscc.tasks.base import Classifier
 
 __all__ = ["get_classifier", "task_names"]
@@ -24,8 +25,8 @@ def task_names() -> tuple[str, ...]:
     return tuple(_TASKS)
 
 
-def get_classifier(name: str) -> Classifier:
-    """A new, frozen classifier on the CPU, with its weights.
+def get_classifier(name: str, engine: Engine | None = None) -> Classifier:
+    """A new, frozen classifier on the CPU, with its weights; ``engine`` runs it, or torch where none is given.
 
     Raises `UnknownName`, and `MissingDependency` where torch or the weights are not installed.
     """
@@ -41,4 +42,7 @@ def get_classifier(name: str) -> Classifier:
         raise MissingDependency(
             f"the task {name!r} needs the package {error.name}; install it with: pip install 'sdjscc[codec]'"
         ) from error
-    return getattr(found, classifier)()  # type: ignore[no-any-return]
+    made: Classifier = getattr(found, classifier)()
+    if engine is not None:
+        made.run_on(engine)
+    return made

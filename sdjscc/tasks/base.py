@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sdjscc.engines import Engine
 from sdjscc.errors import InvalidRequest, UnknownName
 
 __all__ = ["Classifier", "Prediction", "as_images", "predict", "predict_all", "top_k"]
@@ -49,6 +50,15 @@ class Classifier(nn.Module, ABC):
     def features(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Only the feature maps of `forward_with_features`, as the semantic loss (paper, eq. 7) compares them."""
         return self.forward_with_features(images, layers)[1]
+
+    def run_on(self, engine: Engine) -> None:
+        """Run `logits` by ``engine`` from now on; a classifier that knows no engines need not override this. Gradients
+        and feature maps are torch's in any case. Raises `InvalidRequest` where the engine lacks what it needs."""
+
+    @torch.inference_mode()
+    def logits(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """What `forward` says of RGB pixels, uint8 ``(n, h, w, 3)``: ``(n, classes)``, without gradients."""
+        return self(as_images(pixels))  # type: ignore[no-any-return]
 
     def class_index(self, label: str) -> int:
         """Index of the class called ``label``, for instance by the folder of a data set. Raises `UnknownName`."""
@@ -88,10 +98,9 @@ def predict(classifier: Classifier, pixels: NDArray[np.uint8], k: int) -> list[P
     return predict_all(classifier, pixels[None], k)[0]
 
 
-@torch.inference_mode()
 def predict_all(classifier: Classifier, pixels: NDArray[np.uint8], k: int) -> list[list[Prediction]]:
     """The ``k`` most probable classes of each image, RGB pixels, uint8 ``(n, h, w, 3)``; as `top_k`."""
-    return top_k(classifier(as_images(pixels)), classifier.class_names, k)
+    return top_k(classifier.logits(pixels), classifier.class_names, k)
 
 
 def top_k(logits: Tensor, class_names: Sequence[str], k: int) -> list[list[Prediction]]:

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from sdjscc.engines import Engine, Runner, read_ranges
 from sdjscc.errors import MissingDependency, UnknownName
-from sdjscc.tasks.base import Classifier
+from sdjscc.tasks.base import Classifier, as_images
 from sdjscc.tasks.efficientnet_file import read_efficientnet_lite0
 from sdjscc.tasks.resize import centre_square
 
@@ -45,8 +48,7 @@ class EfficientNetLite0(nn.Module):
         for layer in layers:
             if layer not in LAYERS:
                 raise UnknownName(f"EfficientNet-Lite0 has no layer {layer!r} to look at; use: {', '.join(LAYERS)}")
-        x = centre_square(images, self.input_size)
-        x = ((x * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
+        x = _normalized(centre_square(images, self.input_size))
         maps: dict[str, Tensor] = {}
         for name, part in self.parts.named_children():
             if len(maps) == len(set(layers)):
@@ -65,6 +67,10 @@ class EfficientNetClassifier(Classifier):
     """A linear layer on the pooled features of `EfficientNetLite0`."""
 
     layers = LAYERS
+    ranges_file: Path
+    """Where the ranges for int8 are."""
+    weights_sha256: str
+    """Of the file whose ranges those are."""
 
     def __init__(self, trunk: EfficientNetLite0, head: nn.Linear, class_names: tuple[str, ...]) -> None:
         super().__init__()
@@ -73,6 +79,28 @@ class EfficientNetClassifier(Classifier):
         self.trunk = trunk
         self.head = head
         self.freeze()
+        self._run: Runner | None = None
+
+    @property
+    def from_square(self) -> nn.Module:
+        """The network behind cropping and scaling: squares ``(n, 3, input_size, input_size)`` to logits."""
+        return _FromSquare(self.trunk.parts, self.head).eval()
+
+    def squares(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """What `from_square` gets of RGB pixels, uint8 ``(n, h, w, 3)``."""
+        return centre_square(as_images(pixels), self.input_size)
+
+    def run_on(self, engine: Engine) -> None:
+        ranges = None
+        if engine.needs_ranges:
+            ranges = read_ranges(self.ranges_file, self.weights_sha256).networks["classifier"]
+        self._run = engine.runner(self.from_square, ranges)
+
+    @torch.inference_mode()
+    def logits(self, pixels: NDArray[np.uint8]) -> Tensor:
+        if self._run is None:
+            return super().logits(pixels)
+        return torch.from_numpy(self._run(self.squares(pixels).numpy()))
 
     def forward_with_features(self, images: Tensor, layers: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
         maps = self.trunk(images, (*layers, "head"))
@@ -80,6 +108,22 @@ class EfficientNetClassifier(Classifier):
 
     def features(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         return self.trunk(images, layers)  # type: ignore[no-any-return]
+
+
+class _FromSquare(nn.Module):
+    """Squares of the trunk's input size, in [0, 1], to logits: all of the classifier that does not depend on the size
+    of the images."""
+
+    def __init__(self, parts: nn.Sequential, head: nn.Linear) -> None:
+        super().__init__()
+        self.parts, self.head = parts, head
+
+    def forward(self, squares: Tensor) -> Tensor:
+        return self.head(pool(self.parts(_normalized(squares))))  # type: ignore[no-any-return]
+
+
+def _normalized(squares: Tensor) -> Tensor:
+    return ((squares * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
 
 
 def pool(maps: Tensor) -> Tensor:

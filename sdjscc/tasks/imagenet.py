@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 
 from sdjscc.tasks.efficientnet import EfficientNetClassifier, load_lite0
+from sdjscc.tasks.efficientnet_file import LITE0_SHA256
 
 __all__ = ["ImageNetClassifier", "imagenet_classes"]
 
@@ -24,6 +26,8 @@ class ImageNetClassifier(EfficientNetClassifier):
     def __init__(self) -> None:
         classes = imagenet_classes()
         super().__init__(*load_lite0(input_size=224), class_names=tuple(name for _, name in classes))
+        self.ranges_file = Path(str(resources.files("sdjscc.tasks") / "imagenet.int8.json"))
+        self.weights_sha256 = LITE0_SHA256
         self._index_of_wnid = {wnid: index for index, (wnid, _) in enumerate(classes)}
 
     def class_index(self, label: str) -> int:

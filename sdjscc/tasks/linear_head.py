@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
+from sdjscc.engines import ranges_file
 from sdjscc.errors import InvalidRequest
 from sdjscc.tasks.efficientnet import EfficientNetClassifier, load_lite0
 
@@ -75,3 +76,4 @@ class LinearHeadClassifier(EfficientNetClassifier):
         trunk, _ = load_lite0(card.input_size)
         super().__init__(trunk, head, card.class_names)
         self.card = card
+        self.ranges_file, self.weights_sha256 = ranges_file(weights), card.sha256

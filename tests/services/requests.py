@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sdjscc.codecs import CodecRegistry
+from sdjscc.engines import select
 from sdjscc.v1.receiver_pb2 import Delivery, ReceiveRequest, Transmission
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceStub
 from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
@@ -23,7 +24,7 @@ TIMEOUT_S = 60.0
 
 def receive_request(pixels: NDArray[np.uint8], **changes: object) -> ReceiveRequest:
     """What the transmitter sends for an image; ``changes`` replace fields of the transmission."""
-    codec = CodecRegistry().load("deep-jscc", 0.25)
+    codec = CodecRegistry(engine=select()).load("deep-jscc", 0.25)
     bits = codec.encode(pixels[None])[0]
     fields: dict[str, object] = {
         "codec": codec.name,

@@ -18,6 +18,7 @@ from deploy.local import LocalLink, ServiceProcess
 from sdjscc.client import AsyncClient, Client, LinkError, Result
 from sdjscc.codecs import DEFAULT_CODEC, CodecRegistry
 from sdjscc.data.images import encode_image
+from sdjscc.engines import select
 from sdjscc.errors import InvalidRequest
 from sdjscc.metrics import psnr_db
 from sdjscc.v1.channel_pb2 import GetConditionsRequest, SetConditionsRequest
@@ -64,7 +65,7 @@ def test_the_services_add_nothing_to_what_the_library_does(client: Client, photo
     """What comes over the chain is, to the last bit, codec, channel and codec called by hand."""
     from sdjscc.channels import AWGN, UNIPOLAR_IQ, noise_generator
 
-    codec = CodecRegistry().load()
+    codec = CodecRegistry(engine=select()).load()
     symbols = UNIPOLAR_IQ.modulate(codec.encode(photograph[None]).reshape(-1))
     received = AWGN().transmit(symbols, 5.0, noise_generator(42))
     height, width, _ = photograph.shape
@@ -251,7 +252,7 @@ def test_health_and_reflection_answer(link: LocalLink, name: str) -> None:
 
 def test_without_a_channel_nothing_is_added(link: LocalLink, photograph: Pixels) -> None:
     """A transmission handed to the receiver itself: bits, no conditions, the best image there is."""
-    codec = CodecRegistry().load("deep-jscc", 0.25)
+    codec = CodecRegistry(engine=select()).load("deep-jscc", 0.25)
     with stubs(link.services["receiver"].address) as (_, receiver):
         request = receive_request(photograph)
         request.delivery.image_format = 1

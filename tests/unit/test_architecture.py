@@ -18,8 +18,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sdjscc.v1": set(),
     "sdjscc.channels": {"errors"},
     "sdjscc.data": {"errors"},
-    "sdjscc.codecs": {"errors", "channels"},
-    "sdjscc.tasks": {"errors", "data"},
+    "sdjscc.engines": {"errors"},
+    "sdjscc.codecs": {"errors", "channels", "engines"},
+    "sdjscc.tasks": {"errors", "data", "engines"},
     "sdjscc.evaluation": {"channels", "codecs", "data", "metrics", "tasks"},
     "sdjscc.plots": {"evaluation"},
     "sdjscc.semantics": {"errors", "tasks"},
@@ -27,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sdjscc.study": {"errors", "channels", "codecs", "data", "evaluation", "plots", "tasks", "training"},
     "sdjscc.wire": {"errors", "data", "v1"},
     "sdjscc.observability": {"errors"},
-    "sdjscc.serving": {"errors", "observability", "wire", "v1"},
+    "sdjscc.serving": {"errors", "engines", "observability", "wire", "v1"},
     "sdjscc.client": {"errors", "data", "metrics", "observability", "wire", "v1"},
 }
 OUTSIDE = {"transmitter", "receiver", "channel", "demo", "bench", "deploy", "tests"}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
-from torch import Tensor
+from torch import nn
 
 from sdjscc.channels.constellation import UNIPOLAR_IQ
 from sdjscc.codecs.base import Codec, Size
 from sdjscc.codecs.card import ModelCard
 from sdjscc.codecs.jscc.network import STRIDE, Architecture, Decoder, Encoder
-from sdjscc.codecs.jscc.quantizer import quantize
+from sdjscc.engines import Engine, Runner, ranges_file, read_ranges
+from sdjscc.engines.ends import ChannelsLast, FromPixels, ToBits, ToPixels
+from sdjscc.engines.torch_engine import TorchEngine
 
 __all__ = ["JsccCodec", "load_from_card", "load_networks"]
 
@@ -32,29 +37,43 @@ class JsccCodec(Codec):
         self.name, self.weights_sha256 = name, weights_sha256
         self.bpp = latent_channels / STRIDE**2
         self._latent_channels = latent_channels
-        self._encoder = encoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._decoder = decoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.encoder = _stage(pixels=FromPixels(), network=encoder, bits=ToBits())
+        """From RGB pixels, uint8 ``(n, h, w, 3)`` with sides a multiple of 8, to bits, uint8 ``(n, C, h/8, w/8)``."""
+        self.decoder = _stage(layout=ChannelsLast(), network=decoder, pixels=ToPixels())
+        """From received components, float ``(n, C, h/8, w/8)``, to RGB pixels, uint8 ``(n, h, w, 3)``."""
+        self._encode, self._decode = self._runners(TorchEngine())
 
     def bit_shape(self, size: Size) -> tuple[int, int, int]:
         width, height = size
         return self._latent_channels, -(-height // STRIDE), -(-width // STRIDE)
 
-    @torch.inference_mode()
+    def run_on(self, engine: Engine, weights: Path) -> None:
+        self._encode, self._decode = self._runners(engine, weights)
+
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         _, height, width, _ = images.shape
         padded = np.pad(images, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), mode="edge")
-        e = self._encoder(torch.from_numpy(padded).permute(0, 3, 1, 2).float().div_(255))
-        return quantize(e).to(torch.uint8).contiguous().numpy()
+        return self._encode(padded)
 
-    @torch.inference_mode()
     def decode(self, symbols: NDArray[np.complex64], size: Size, noise_power: NDArray[np.float64]) -> NDArray[np.uint8]:
         shape = self.bit_shape(size)
         components = UNIPOLAR_IQ.components(symbols, int(np.prod(shape)))
-        # Symbols straight from a message are read-only, which torch does not share; the layout needs a copy anyway.
-        received = torch.tensor(components).view(-1, *shape).contiguous(memory_format=torch.channels_last)
-        images: Tensor = self._decoder(received).mul_(255).round_().clamp_(0, 255)
+        images = self._decode(components.reshape(-1, *shape))
         width, height = size
-        return np.ascontiguousarray(images.to(torch.uint8).permute(0, 2, 3, 1)[:, :height, :width].numpy())
+        return np.ascontiguousarray(images[:, :height, :width])
+
+    def _runners(self, engine: Engine, weights: Path | None = None) -> tuple[Runner, Runner]:
+        if not engine.needs_ranges:
+            return engine.runner(self.encoder), engine.runner(self.decoder)
+        assert weights is not None
+        ranges = read_ranges(ranges_file(weights), self.weights_sha256).networks
+        return engine.runner(self.encoder, ranges["encoder"]), engine.runner(self.decoder, ranges["decoder"])
+
+
+def _stage(**parts: nn.Module) -> nn.Sequential:
+    """The parts one after the other, frozen, in the layout in which torch convolves fastest."""
+    stage = nn.Sequential(OrderedDict(parts)).eval().requires_grad_(False)
+    return stage.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def load_networks(card: ModelCard, weights: bytes) -> tuple[Encoder, Decoder]:
