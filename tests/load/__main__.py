@@ -63,7 +63,7 @@ from tests.load.traffic import SERVICES, Service
     "bound_ms",
     type=click.FloatRange(0, min_open=True),
     metavar="MS",
-    help="What p99 must keep under at the knee.  [default: four times what a lone call takes, at least 50 ms]",
+    help="What p99 must keep under at the knee.  [default: four times the median at the lowest rate, at least 50 ms]",
 )
 @click.option(
     "--users", type=click.IntRange(1, 60), default=8, show_default=True, help="Calls under way for the capacity."
@@ -113,7 +113,9 @@ def main(
             "cores": _cores_sentence(target, shares),
             "load_average": load_average,
         }
-        (out / "load.json").write_text(json.dumps(summary(measured, machine, settings), indent=1) + "\n")
+        (out / "load.json").write_text(
+            json.dumps(summary(measured, machine, settings), indent=1, allow_nan=False) + "\n"
+        )
         found = headline(measured, machine, settings)
         (out / "load.md").write_text(f"{found}\n{details(measured)}")
         plot(measured, out / "load.png")

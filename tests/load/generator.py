@@ -25,7 +25,7 @@ from sdjscc.wire.options import channel_options
 from tests.load.point import Point
 from tests.load.traffic import Traffic
 
-__all__ = ["Arrivals", "due_after_s", "echo", "offer", "record"]
+__all__ = ["Arrivals", "due_after_s", "echo", "offer", "record", "run_echo", "run_offer"]
 
 Arrivals = Literal["even", "poisson"]
 
@@ -53,16 +53,16 @@ def due_after_s(rate_per_s: float, seconds: float, arrivals: Arrivals, seed: int
     return sorted(draw.uniform(0, count / rate_per_s) for _ in range(count))
 
 
-def offer(address: str, traffic: Traffic, rate_per_s: float, seconds: float, arrivals: Arrivals) -> Point:
+async def offer(address: str, traffic: Traffic, rate_per_s: float, seconds: float, arrivals: Arrivals) -> Point:
     """Offer ``rate_per_s`` calls a second to ``address`` for ``seconds``, and wait for their answers.
 
     Raises `SdjsccError` where not even a first call, made alone, is answered.
     """
     due = due_after_s(rate_per_s, seconds, arrivals)
-    return asyncio.run(_connected(address, traffic, lambda call: record(call, due, rate_per_s)))
+    return await _connected(address, traffic, lambda call: record(call, due, rate_per_s))
 
 
-def echo(address: str, traffic: Traffic, in_flight: int, seconds: float) -> int:
+async def echo(address: str, traffic: Traffic, in_flight: int, seconds: float) -> int:
     """Calls that ``address`` answered, the first one included, with ``in_flight`` under way all the time.
 
     Raises `SdjsccError` as `offer` does, and where a call fails.
@@ -75,7 +75,17 @@ def echo(address: str, traffic: Traffic, in_flight: int, seconds: float) -> int:
             raise SdjsccError(f"an empty call to {address} failed; is the machine overloaded?")
         return 1 + codes[_OK]
 
-    return asyncio.run(_connected(address, traffic, drive))
+    return await _connected(address, traffic, drive)
+
+
+def run_offer(address: str, traffic: Traffic, rate_per_s: float, seconds: float, arrivals: Arrivals) -> Point:
+    """`offer` where no event loop runs, as in a process that does nothing else."""
+    return asyncio.run(offer(address, traffic, rate_per_s, seconds, arrivals))
+
+
+def run_echo(address: str, traffic: Traffic, in_flight: int, seconds: float) -> int:
+    """`echo`, likewise."""
+    return asyncio.run(echo(address, traffic, in_flight, seconds))
 
 
 async def record(call: Call, due: list[float], rate_per_s: float) -> Point:

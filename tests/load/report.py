@@ -17,8 +17,8 @@ __all__ = ["details", "headline", "summary"]
 def summary(
     measured: Sequence[Measured], machine: Mapping[str, object], settings: Mapping[str, object]
 ) -> dict[str, object]:
-    """Everything, ready for JSON; latencies as percentiles and as histograms."""
-    return {"machine": machine, "settings": settings, "measured": [_one(one) for one in measured]}
+    """Everything, ready for JSON; latencies as percentiles and as histograms, and null for what is not known."""
+    return {"machine": machine, "settings": settings, "measured": [_without_nan(_one(one)) for one in measured]}
 
 
 def headline(measured: Sequence[Measured], machine: Mapping[str, object], settings: Mapping[str, object]) -> str:
@@ -104,6 +104,14 @@ def _one(one: Measured) -> dict[str, object]:
         "points": [{**asdict(point), "valid": point.valid} for point in one.points],
         "core_time": {**asdict(time), "rest_ms": time.rest_ms, "share_of_bound": time.share_of_bound} if time else None,
     }
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _title(one: Measured) -> Sequence[str]:

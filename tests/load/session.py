@@ -16,7 +16,7 @@ from tests.load.bed import Bed, running
 from tests.load.bounds import Work, work_of
 from tests.load.capacity import Capacity, capacity
 from tests.load.cores import running_on, share_out
-from tests.load.generator import Arrivals, echo, offer
+from tests.load.generator import Arrivals, run_echo, run_offer
 from tests.load.point import Point
 from tests.load.stub import Stub
 from tests.load.traffic import Service, traffic
@@ -29,7 +29,7 @@ _SHARES_QUICK = (0.2, 0.7, 1.2)
 _STEP_BEYOND = 1.2
 _STEPS_BEYOND = 3
 
-_BOUND_OF_LONE = 4.0
+_BOUND_OF_MEDIAN = 4.0
 _LEAST_BOUND_MS = 50.0
 
 _HOPS: tuple[Service, ...] = ("transmitter", "channel", "receiver")
@@ -49,7 +49,7 @@ class Plan:
     rates_per_s: tuple[float, ...] = ()
     """Offered rates; none: those of a sweep around the capacity."""
     bound_ms: float | None = None
-    """What p99 must keep under; None: four times what a lone call takes, and no less than 50 ms."""
+    """What p99 must keep under; None: four times the median at the lowest rate, and no less than 50 ms."""
     quick: bool = False
 
     @property
@@ -168,13 +168,13 @@ class Session:
     def _offer(self, bed: Bed, service: Service, case: Case, rate_per_s: float, title: str) -> Point:
         self._report(f"{title}: {rate_per_s:.3g} a second")
         return self._generator.run(
-            offer, bed.address, traffic(service, case), rate_per_s, self._plan.seconds, self._plan.arrivals
+            run_offer, bed.address, traffic(service, case), rate_per_s, self._plan.seconds, self._plan.arrivals
         )
 
     def _bound_ms(self, points: Sequence[Point]) -> float:
         if self._plan.bound_ms is not None:
             return self._plan.bound_ms
-        return max(_LEAST_BOUND_MS, _BOUND_OF_LONE * points[0].p50_ms)
+        return max(_LEAST_BOUND_MS, _BOUND_OF_MEDIAN * points[0].p50_ms)
 
     def _hop(self, service: Service, case: Case) -> tuple[Work, float]:
         if (service, case) not in self._hops:
@@ -189,5 +189,5 @@ class Session:
             stub = Stub(sent.method, sent.answer)
             with stub:
                 before = cpu_s(stub.pid)
-                calls = self._generator.run(echo, stub.address, sent, self._plan.users, seconds)
+                calls = self._generator.run(run_echo, stub.address, sent, self._plan.users, seconds)
                 return 1e3 * (cpu_s(stub.pid) - before) / calls
