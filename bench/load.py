@@ -27,7 +27,7 @@ Note = Callable[[Timed[object]], None]
 
 @dataclass(frozen=True)
 class Calls:
-    """What a client saw. Times are of ``time.perf_counter``, seconds."""
+    """What a client saw. Times are of one event loop's clock, seconds."""
 
     begin_s: float
     """When the first call was due."""

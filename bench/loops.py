@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -16,7 +15,7 @@ Outcome = TypeVar("Outcome")
 
 @dataclass(frozen=True, slots=True)
 class Timed(Generic[Outcome]):
-    """One call; times are of ``time.perf_counter``, seconds."""
+    """One call; times are of the event loop's clock, seconds."""
 
     due_s: float
     begun_s: float
@@ -38,15 +37,16 @@ async def closed_loop(
         note: told of each call that ended.
 
     Returns:
-        When it began, by ``time.perf_counter``.
+        When it began, by the event loop's clock.
     """
     numbers = count()
-    begin = time.perf_counter()
+    now = asyncio.get_running_loop().time
+    begin = now()
 
     async def caller() -> None:
-        while (start := time.perf_counter()) < begin + seconds:
+        while (start := now()) < begin + seconds:
             outcome = await call(next(numbers))
-            note(Timed(start, start, time.perf_counter(), outcome))
+            note(Timed(start, start, now(), outcome))
 
     await asyncio.gather(*[caller() for _ in range(in_flight)])
     return begin
@@ -62,18 +62,19 @@ async def open_loop(
         note: told of each call that ended.
 
     Returns:
-        When it began, by ``time.perf_counter``.
+        When it began, by the event loop's clock.
     """
-    begin = time.perf_counter()
+    now = asyncio.get_running_loop().time
+    begin = now()
 
     async def one(number: int, due_s: float) -> None:
-        begun_s = time.perf_counter()
+        begun_s = now()
         outcome = await call(number)
-        note(Timed(due_s, begun_s, time.perf_counter(), outcome))
+        note(Timed(due_s, begun_s, now(), outcome))
 
     async with asyncio.TaskGroup() as calls:
         for number, after_s in enumerate(due_after_s):
             # Even when late: calls begin only once this gives way.
-            await asyncio.sleep(max(0.0, begin + after_s - time.perf_counter()))
+            await asyncio.sleep(max(0.0, begin + after_s - now()))
             calls.create_task(one(number, begin + after_s))
     return begin
