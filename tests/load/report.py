@@ -32,6 +32,7 @@ def headline(measured: Sequence[Measured], machine: Mapping[str, object], settin
                 "service",
                 "image",
                 "capacity, images/s",
+                "cores then, service / Locust",
                 "knee, images/s",
                 "p50 / p95 / p99 at the knee, ms",
                 "bound on p99, ms",
@@ -125,8 +126,18 @@ def _knee_cells(one: Measured) -> Sequence[str]:
         # Where the highest rate was borne, the knee lies beyond.
         rate = ("at least " if best is one.points[-1] else "") + short(best.offered_per_s)
         latencies = " / ".join(short(ms) for ms in (best.p50_ms, best.p95_ms, best.p99_ms))
-    capacity = short(one.capacity.per_s) if one.capacity else "-"
-    return capacity, rate, latencies, short(one.bound_ms)
+    return *_capacity_cells(one), rate, latencies, short(one.bound_ms)
+
+
+def _capacity_cells(one: Measured) -> Sequence[str]:
+    if one.capacity is None:
+        return "-", "-"
+    failures = ", ".join(f"{number} {code}" for code, number in one.capacity.failures.items())
+    service_cores = one.core_time.whole_ms / 1e3 * one.capacity.per_s if one.core_time else math.nan
+    return (
+        short(one.capacity.per_s) + (f" ({failures})" if failures else ""),
+        f"{_known(service_cores)} / {one.capacity.generator_cores:.2g}",
+    )
 
 
 def _core_cells(time: CoreTime) -> Sequence[str]:
