@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from bench.options import Sizes
 from sdjscc.cli.options import Duration
 from sdjscc.errors import SdjsccError
 from sdjscc.tasks import task_names
-from tests.load.cores import Shares
+from tests.load.cores import share_out
 from tests.load.generator import Arrivals
 from tests.load.plot import plot
 from tests.load.report import details, headline, summary
@@ -102,23 +103,23 @@ def main(
     kinds = list(itertools.product((Case(size, format, task) for size in sizes), services))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        load_average = f"{os.getloadavg()[0]:.1f}"
-        measured, shares = _measure(plan, target, kinds)
         machine = describe()
         settings = {
             "seconds": seconds,
             "arrivals": arrivals,
             "users": users,
             "target": target,
-            "cores": _cores_sentence(target, shares),
-            "load_average": load_average,
+            "cores": _cores_sentence(target),
+            "load_average": f"{os.getloadavg()[0]:.1f}",
         }
-        (out / "load.json").write_text(
-            json.dumps(summary(measured, machine, settings), indent=1, allow_nan=False) + "\n"
-        )
-        found = headline(measured, machine, settings)
-        (out / "load.md").write_text(f"{found}\n{details(measured)}")
-        plot(measured, out / "load.png")
+        found = ""
+        # Written again after each, so that what was measured stays where a later one fails.
+        for measured in _measured(plan, target, kinds):
+            facts = summary(measured, machine, settings)
+            (out / "load.json").write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n")
+            found = headline(measured, machine, settings)
+            (out / "load.md").write_text(f"{found}\n{details(measured)}")
+            plot(measured, out / "load.png")
     except SdjsccError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
@@ -127,25 +128,26 @@ def main(
     click.echo(f"wrote load.json, load.md and load.png into {out}")
 
 
-def _measure(plan: Plan, target: str | None, kinds: list[tuple[Case, Service]]) -> tuple[list[Measured], Shares]:
+def _measured(plan: Plan, target: str | None, kinds: Sequence[tuple[Case, Service]]) -> Iterator[Sequence[Measured]]:
+    """All that was measured so far, each time that there is one more."""
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("starting", total=len(kinds))
 
         def report(doing: str) -> None:
             progress.update(bar, description=doing)
 
-        measured = []
+        measured: list[Measured] = []
         with Session(plan, target, report) as session:
             for case, service in kinds:
                 measured.append(session.measure(service, case))
                 progress.advance(bar)
-            return measured, session.shares
+                yield measured
 
 
-def _cores_sentence(target: str | None, shares: Shares) -> str:
+def _cores_sentence(target: str | None) -> str:
     if target:
         return "Services that ran already"
-    if not shares.service:
+    if not share_out().service:
         return "Services and generator shared their cores"
     return "Each service alone on one core, stub and generators on the others, the chain on all"
 

@@ -102,16 +102,16 @@ class Session:
 
     def __init__(self, plan: Plan, target: str | None, report: Report) -> None:
         self._plan, self._target, self._report = plan, target, report
-        self.shares = share_out()
+        self._shares = share_out()
         self._hops: dict[tuple[Service, Case], tuple[Work, float]] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            with running_on(self.shares.others):
+            with running_on(self._shares.others):
                 self._generator = ProcessOfItsOwn()
             stack.callback(self._generator.close)
             if self._target is None:
-                with running_on(self.shares.service):
+                with running_on(self._shares.service):
                     self._worker = ProcessOfItsOwn()
                 stack.callback(self._worker.close)
             self._stack = stack.pop_all()
@@ -142,11 +142,11 @@ class Session:
         return Measured(service, case, found, self._bound_ms(points), tuple(points), core_time)
 
     def _bed(self, service: Service, case: Case) -> AbstractContextManager[Bed]:
-        return running(service, case, self.shares) if self._target is None else nullcontext(Bed(self._target, {}))
+        return running(service, case, self._shares) if self._target is None else nullcontext(Bed(self._target, {}))
 
     def _capacity(self, bed: Bed, service: Service, case: Case) -> tuple[Capacity, float]:
         plan, before = self._plan, bed.cpu_s()
-        with running_on(self.shares.others):
+        with running_on(self._shares.others):
             found = capacity(bed.address, service, case, plan.users, plan.seconds, plan.warm_up_s)
         whole_ms = 1e3 * (bed.cpu_s() - before) / found.calls
         if not found.per_s > 0:
@@ -185,7 +185,7 @@ class Session:
 
     def _echo_ms(self, service: Service, case: Case, seconds: float) -> float:
         sent = traffic(service, case)
-        with running_on(self.shares.service):
+        with running_on(self._shares.service):
             stub = Stub(sent.method, sent.answer)
             with stub:
                 before = cpu_s(stub.pid)
