@@ -69,6 +69,10 @@ format: $(INSTALLED)dev  ## put the code into the project's format
 bench: setup  ## throughput and latency through the services, beside the same networks in one process
 	$(BIN)/python -m bench
 
+.PHONY: load
+load: $(INSTALLED)load  ## what each service can do, and what its users wait at a fixed offered rate
+	$(BIN)/python -m tests.load
+
 # A generator of its own, because it is older than the runtime in .venv and pip would bring that down with it.
 $(VENV)/proto/bin/python:
 	$(PYTHON) -m venv $(VENV)/proto

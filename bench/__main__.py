@@ -11,34 +11,17 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from bench.cases import Case, Format
+from bench.cases import FORMATS, Case, Format
 from bench.link import Bench, ways_to_use
 from bench.machine import describe
+from bench.options import Sizes
 from bench.report import Measurements, markdown, summary
 from sdjscc.cli.options import Duration
 from sdjscc.errors import SdjsccError
 from sdjscc.serving.cores import usable_cores
 from sdjscc.tasks import task_names
 
-_FORMATS: tuple[Format, ...] = ("png", "raw", "none")
 _OFFERED_SHARE = 0.5
-
-
-class _Sizes(click.ParamType[tuple[int, ...]]):
-    name = "PIXELS[,PIXELS...]"
-
-    def convert(
-        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            sizes = tuple(int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no list of sizes; give sides with commas between, as 96,512", param, ctx)
-        if not all(8 <= size <= 2000 for size in sizes):
-            self.fail(f"{value!r} has a side outside 8 to 2000 pixels; give sides such as 96,512", param, ctx)
-        return tuple(dict.fromkeys(sizes))
 
 
 @click.command()
@@ -47,12 +30,12 @@ class _Sizes(click.ParamType[tuple[int, ...]]):
 )
 @click.option("--seconds", type=Duration(), default="5s", show_default=True, help="Length of one measurement.")
 @click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of one kind.")
-@click.option("--sizes", type=_Sizes(), default="96,512", show_default=True, help="Sides of the square images.")
+@click.option("--sizes", type=Sizes(), default="96,512", show_default=True, help="Sides of the square images.")
 @click.option(
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(_FORMATS),
+    type=click.Choice(FORMATS),
     default=("png",),
     show_default=True,
     help="How images travel: PNG or raw pixels both ways, or PNG one way and labels alone back; may be repeated.",

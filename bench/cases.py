@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,14 @@ from sdjscc.v1.receiver_pb2 import ChannelRequest, Delivery
 from sdjscc.v1.transmitter_pb2 import TransmitRequest
 from sdjscc.wire.images import pack_raw
 
-__all__ = ["SNR_DB", "Case", "Format", "squares"]
+__all__ = ["FORMATS", "SNR_DB", "Case", "Format", "squares"]
 
 SNR_DB = 10.0
 
 Format = Literal["png", "raw", "none"]
 """How images travel, both ways: PNG files, RGB pixels, or PNG files that are answered with labels alone."""
+
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 _RETURNED: dict[str, ImageFormat] = {
     "png": image_pb2.IMAGE_FORMAT_PNG,

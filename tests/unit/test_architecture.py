@@ -84,3 +84,12 @@ def test_a_service_imports_no_other(service: str) -> None:
 def test_channel_and_clients_run_without_torch(module: str) -> None:
     code = f"import sys; sys.modules['torch'] = None; import {module}"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+
+
+def test_gevent_stays_in_locusts_own_process() -> None:
+    """Whoever imports Locust has the standard library patched for gevent."""
+    for file in (ROOT / "tests").rglob("*.py"):
+        if file.name != "locustfile.py":
+            names = imports(file)
+            assert not {name.split(".")[0] for name in names} & {"gevent", "locust"}, file
+            assert "tests.load.locustfile" not in names, file
