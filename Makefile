@@ -43,6 +43,16 @@ demo: setup  ## photographs cross the link at 0, 5, 10 and 20 dB; leaves demo.pn
 test: $(INSTALLED)dev  ## all tests
 	$(BIN)/python -m pytest
 
+FAULT_MINUTES ?= 10
+.PHONY: faults
+faults: $(INSTALLED)dev  ## break the chain for FAULT_MINUTES (10) and judge what clients saw; root or user namespaces
+	$(BIN)/python -m tests.faults --minutes $(FAULT_MINUTES)
+
+FUZZ_INPUTS ?= 1000000
+.PHONY: fuzz
+fuzz: $(INSTALLED)dev  ## FUZZ_INPUTS (a million) inputs into what decodes bytes from the wire
+	$(BIN)/python -m tests.fuzz --inputs $(FUZZ_INPUTS)
+
 .PHONY: lint
 lint: $(INSTALLED)dev  ## ruff, mypy, buf
 	$(BIN)/ruff check .

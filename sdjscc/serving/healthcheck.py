@@ -16,7 +16,7 @@ _TIMEOUT_S = 5.0
 
 def health_problem(address: str, timeout_s: float = _TIMEOUT_S) -> str:
     """Why the service at ``address`` does not count as healthy, in one sentence; empty where it serves."""
-    with grpc.insecure_channel(address, channel_options()) as channel:
+    with grpc.insecure_channel(address, channel_options(balanced=False)) as channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=timeout_s)
         except grpc.RpcError as error:

@@ -15,8 +15,9 @@ from google.protobuf.message import DecodeError
 from sdjscc.errors import InvalidRequest, SdjsccError
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.request_id import current_request_id
-from sdjscc.serving.status import status_of
+from sdjscc.serving.status import UpstreamFailed, status_of
 from sdjscc.wire.metadata import ORIGIN_KEY, REQUEST_ID_KEY, read_request_id
+from sdjscc.wire.service_config import NO_RETRY
 
 __all__ = ["RequestInterceptor"]
 
@@ -109,6 +110,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             self._log.error("internal error", exc_info=error)
         outcome.update(status=code.name, error=message)
         trailing = ((REQUEST_ID_KEY, current_request_id.get()), (ORIGIN_KEY, self._service))
+        if isinstance(error, UpstreamFailed):
+            # Who calls the upstream has retried already; each hop doing so again would multiply the calls.
+            trailing += (NO_RETRY,)
         await context.abort(code, message, trailing)
         raise AssertionError("abort raises")
 

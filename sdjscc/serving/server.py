@@ -55,7 +55,8 @@ async def _serve(name: str, settings: ServiceSettings, build: Callable[[], Await
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
 
     server = grpc.aio.server(
-        interceptors=[RequestInterceptor(name)], options=server_options(settings.max_message_bytes)
+        interceptors=[RequestInterceptor(name)],
+        options=server_options(settings.max_message_bytes, settings.max_connection_age_s),
     )
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from sdjscc.wire.options import DEFAULT_MAX_MESSAGE_BYTES
+from sdjscc.wire.options import DEFAULT_MAX_CONNECTION_AGE_S, DEFAULT_MAX_MESSAGE_BYTES
 
 __all__ = ["ServiceSettings", "parse_settings", "settings_config"]
 
@@ -22,6 +22,12 @@ class ServiceSettings(BaseSettings):
         None, description="file that receives the address once it serves, for whoever started it on port 0"
     )
     max_message_bytes: int = Field(DEFAULT_MAX_MESSAGE_BYTES, gt=0, description="largest message taken or sent, bytes")
+    max_connection_age_s: float = Field(
+        DEFAULT_MAX_CONNECTION_AGE_S,
+        gt=0,
+        le=86_400,
+        description="seconds after which a client is asked to connect anew, and so finds replicas added since",
+    )
     grace_s: float = Field(10.0, ge=0, description="seconds that calls in flight get to finish after SIGTERM")
     drain_delay_s: float = Field(
         0.5, ge=0, description="seconds between reporting NOT_SERVING and refusing calls, so that clients can turn away"
