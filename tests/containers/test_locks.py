@@ -1,0 +1,48 @@
+"""The pinned requirements of the images are those of pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from deploy.lock import LOCKS, NOT_IN_CHANNEL, requirements
+from tests.containers.engine import ROOT
+
+
+def pins(name: str) -> dict[str, str]:
+    """Versions by package of a lock file."""
+    text = (ROOT / f"deploy/requirements/{name}.txt").read_text()
+    return {canonicalize_name(package): version for package, version in re.findall(r"(?m)^([\w.-]+)==(\S+) \\$", text)}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_fits_what_is_required(name: str) -> None:
+    held = pins(name)
+    for need in map(Requirement, (need for part in LOCKS[name] for need in requirements()[part])):
+        if need.name != "torch":
+            assert need.specifier.contains(held[canonicalize_name(need.name)]), f"{need}: run make lock and commit"
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_package_of_a_lock_has_hashes(name: str) -> None:
+    blocks = re.split(r"(?m)^(?=[\w.-]+==)", (ROOT / f"deploy/requirements/{name}.txt").read_text())[1:]
+    assert len(blocks) == len(pins(name))
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_locks_agree_and_bring_no_cuda() -> None:
+    for name in LOCKS:
+        assert pins(name).items() <= pins("demo").items() or name == "build"
+        assert not [package for package in pins(name) if package.startswith(("nvidia", "cuda", "triton"))]
+
+
+def test_channel_serves_without_what_is_left_out_of_its_image() -> None:
+    assert not NOT_IN_CHANNEL & set(pins("channel"))
+    absent = "".join(f"sys.modules[{name!r}] = None; " for name in ("click", "PIL", "rich", "torch"))
+    code = f"import sys; {absent}import channel.app, sdjscc.serving.healthcheck"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
