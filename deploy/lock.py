@@ -7,6 +7,7 @@ those of the default index. The Dockerfiles name its version. What torch needs i
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["LOCKS", "NOT_IN_CHANNEL", "main", "requirements"]
+__all__ = ["LOCKS", "NOT_IN_CHANNEL", "main", "pins", "requirements"]
 
 _ROOT = Path(__file__).parent.parent
 _FOLDER = _ROOT / "deploy" / "requirements"
@@ -46,6 +47,14 @@ def requirements(pyproject: Path = _ROOT / "pyproject.toml") -> dict[str, list[s
     found["build"] = stated["build-system"]["requires"]
     found["channel"] = [need for need in found["base"] if need.partition(">")[0] not in NOT_IN_CHANNEL]
     return found
+
+
+def pins(name: str) -> dict[str, str]:
+    """Versions of the packages of a file, and of torch, which is installed beside those of the networks."""
+    held = dict(re.findall(r"(?m)^([\w.-]+)==(\S+) \\$", (_FOLDER / f"{name}.txt").read_text()))
+    if "codec" in LOCKS[name]:
+        held["torch"] = _TORCH.partition("==")[2]
+    return held
 
 
 def main() -> None:
