@@ -43,7 +43,10 @@ def main() -> None:
         # Vulnerabilities are those of a version, whatever it was built for: 2.13.0, not 2.13.0+cpu.
         pinned = "\n".join(f"{package}=={version.partition('+')[0]}" for package, version in pins(name).items())
         audit = subprocess.run(
-            (sys.executable, *"-m pip_audit --no-deps --disable-pip --format=json --requirement=/dev/stdin".split()),
+            (
+                sys.executable,
+                *["-m", "pip_audit", "--no-deps", "--disable-pip", "--format=json", "--requirement=/dev/stdin"],
+            ),
             input=pinned,
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""A Docker engine, the project's images, and a load that runs inside a container: what the tests in containers share."""
+"""What the tests in containers share: a Docker engine, the project's images, a load that runs inside a container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-__all__ = ["IMAGES", "ROOT", "SERVICES", "TAG", "Record", "compose_command", "connect", "load", "run", "wait_until"]
+__all__ = [
+    "IMAGES",
+    "NOT_TESTED",
+    "ROOT",
+    "SERVICES",
+    "TAG",
+    "Record",
+    "compose_command",
+    "connect",
+    "load",
+    "run",
+    "wait_until",
+]
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("receiver", "channel", "transmitter")

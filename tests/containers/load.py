@@ -1,8 +1,8 @@
 """Images into a link without pause until SIGTERM, and then what became of them; runs inside a container.
 
-``python load.py TARGET CALLS``: that many calls are under way at a time. Prints one JSON object: ``answers``, the number
-of calls by status; ``wrong``, of answers that belong to another image; ``longest_s``, the longest time between an answer
-and the next.
+``python load.py TARGET CALLS``: that many calls are under way at a time. Prints one JSON object: ``answers``, the
+number of calls by status; ``wrong``, of answers that belong to another image; ``longest_s``, the longest time between
+an answer and the next.
 """
 
 from __future__ import annotations

@@ -63,9 +63,7 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def link(
-    engine: docker.DockerClient, images: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Link]:
+def link(engine: docker.DockerClient, images: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Link]:
     """All four services up, under a project name and on ports of their own."""
     compose = [*compose_command(), "--file", "docker-compose.yml", "--project-name", PROJECT]
     out = tmp_path_factory.mktemp("out")

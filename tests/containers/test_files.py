@@ -95,9 +95,9 @@ def test_nothing_is_installed_without_hashes_but_torch() -> None:
 
 
 def test_one_version_of_torch() -> None:
-    files = ["Makefile", "docker-compose.yml", "deploy/lock.py"]
-    files += [f"{name}/Dockerfile" for name in IMAGES]
-    assert len({version for file in files for version in re.findall(r"\btorch==[\d.]+", (ROOT / file).read_text())}) == 1
+    files = ["Makefile", "docker-compose.yml", "deploy/lock.py", *(f"{name}/Dockerfile" for name in IMAGES)]
+    texts = [(ROOT / file).read_text() for file in files]
+    assert len({version for text in texts for version in re.findall(r"\btorch==[\d.]+", text)}) == 1
 
 
 @pytest.mark.parametrize(("status", "problem"), [("SERVING", ""), ("NOT_SERVING", " reports NOT_SERVING")])

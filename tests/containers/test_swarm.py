@@ -26,6 +26,10 @@ def running(engine: docker.DockerClient, name: str) -> list[dict[str, Any]]:
     return [task for task in tasks if task["Status"]["State"] == "running"]
 
 
+def ids(tasks: list[dict[str, Any]]) -> set[str]:
+    return {task["ID"] for task in tasks}
+
+
 def all_running(engine: docker.DockerClient) -> bool:
     return all(len(running(engine, name)) == REPLICAS for name in SERVICES)
 
@@ -52,13 +56,13 @@ class TestSwarm:
     def test_rolling_update_under_load_loses_nothing(self, stack: docker.DockerClient) -> None:
         with load(stack, NETWORK) as record:
             for name in SERVICES:
-                before = {task["ID"] for task in running(stack, name)}
+                before = ids(running(stack, name))
                 service(stack, name).force_update()
 
                 def replaced(name: str = name, before: set[str] = before) -> bool:
                     state = service(stack, name).attrs.get("UpdateStatus", {}).get("State")
                     assert state in (None, "updating", "completed"), state
-                    now = {task["ID"] for task in running(stack, name)}
+                    now = ids(running(stack, name))
                     return state == "completed" and len(now) == REPLICAS and not now & before
 
                 print(f"{name} replaced after {wait_until(replaced, f'{name} is replaced', 240):.1f} s")
@@ -71,7 +75,7 @@ class TestSwarm:
         with load(stack, NETWORK) as record:
             container = stack.containers.get(killed["Status"]["ContainerStatus"]["ContainerID"])
             container.exec_run(["python", "-c", "import os; os.kill(-1, 9)"])
-            wait_until(lambda: killed["ID"] not in {task["ID"] for task in running(stack, "receiver")}, "it is gone", 60)
+            wait_until(lambda: killed["ID"] not in ids(running(stack, "receiver")), "it is gone", 60)
             replaced_s = wait_until(lambda: all_running(stack), "it is replaced", 240)
         print(f"replaced after {replaced_s:.1f} s")
         assert not record.failed
