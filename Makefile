@@ -12,12 +12,14 @@ PROTOC_TOOLS := grpcio-tools==1.76.0
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What pins, lists and judges the packages of the images.
+SUPPLY_TOOLS := pip-tools==7.6.2 cyclonedx-bom==7.5.0 pip-audit==2.10.1
 PROTOS := $(wildcard proto/sdjscc/v1/*.proto)
 INSTALLED := $(VENV)/.installed-
 
 .PHONY: help
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(INSTALLED)demo  ## a virtual environment in .venv with what the services and the demo need
@@ -40,8 +42,12 @@ demo: setup  ## photographs cross the link at 0, 5, 10 and 20 dB; leaves demo.pn
 	$(BIN)/python -m demo
 
 .PHONY: test
-test: $(INSTALLED)dev  ## all tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED)dev  ## all tests but those of the containers
+	$(BIN)/python -m pytest -m "not containers"
+
+.PHONY: test-containers
+test-containers: $(INSTALLED)dev  ## the containers, built, driven and broken; needs Docker, takes minutes
+	$(BIN)/python -m pytest -m containers
 
 FAULT_MINUTES ?= 10
 .PHONY: faults
@@ -88,6 +94,31 @@ proto-check: $(VENV)/proto/bin/python  ## is the committed generated code curren
 	$< -m grpc_tools.protoc -Iproto --python_out=build/proto --pyi_out=build/proto --grpc_python_out=build/proto $(PROTOS)
 	@for f in build/proto/sdjscc/v1/*; do cmp "$$f" "sdjscc/v1/$${f##*/}" || { echo "error: run make proto and commit"; exit 1; }; done
 	@echo "generated code is current"
+
+# A virtual environment of its own, because none of this is needed to run or to test.
+$(VENV)/supply/bin/python:
+	$(PYTHON) -m venv $(VENV)/supply
+	$@ -m pip install --quiet $(SUPPLY_TOOLS)
+
+.PHONY: lock
+lock: $(VENV)/supply/bin/python  ## pin anew what the images install; LOCK=--upgrade takes newer versions
+	$< -m deploy.lock $(if $(TORCH_INDEX),--extra-index-url=$(TORCH_INDEX)) $(LOCK)
+
+.PHONY: sizes
+sizes: $(INSTALLED)dev  ## how large the built images are over their base
+	@$(BIN)/python -m deploy.sizes $(SDJSCC_TAG)
+
+.PHONY: sbom
+sbom: $(VENV)/supply/bin/python  ## lists of what the images install, as CycloneDX, in build/sbom
+	@mkdir -p build/sbom
+	@for lock in networks demo channel; do \
+	  { cat deploy/requirements/$$lock.txt; [ $$lock = channel ] || echo $(TORCH); } \
+	  | $(VENV)/supply/bin/cyclonedx-py requirements - --pyproject pyproject.toml --output-reproducible \
+	    --output-file build/sbom/$$lock.cdx.json 2>/dev/null || exit 1; echo build/sbom/$$lock.cdx.json; done
+
+.PHONY: scan
+scan: $(VENV)/supply/bin/python  ## known vulnerabilities of what the images install; needs the internet
+	@$< -m deploy.scan
 
 .PHONY: clean
 clean:  ## remove what make made, .venv included
