@@ -203,6 +203,8 @@ def _to_pixels(x: _Value) -> _Value:
 
 def _operation(node: fx.Node, inputs: list[Any]) -> _Value:
     """What a module's own code does between its layers."""
+    if node.target in (operator.add, operator.mul) and not isinstance(inputs[0], _Value):
+        inputs = inputs[::-1]
     x = inputs[0]
     if node.op == "call_method" and node.target == "contiguous":
         return x  # type: ignore[no-any-return]

@@ -73,9 +73,9 @@ class PrometheusMeter(Meter):
         self._in_flight.labels(method).inc()
 
     def call_ended(self, method: str, status: str, seconds: float) -> None:
-        self._in_flight.labels(method).dec()
         self._calls.labels(method, status).inc()
         self._call_seconds.labels(method).observe(seconds)
+        self._in_flight.labels(method).dec()
 
     def frame(self, status: str) -> None:
         self._frames.labels(status).inc()

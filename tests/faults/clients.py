@@ -20,7 +20,7 @@ DEADLINES_S = (2.0, 15.0)
 _FRAME_DEADLINE_S = 45.0
 """Frames have no deadline of the client's; the transmitter gives each 30 s, and the client's pings find a dead one."""
 _FRAMES = 4
-_STALL_S = 0.4
+_STALL_S = 0.2
 _FRAMES_PER_S = 4.0
 
 

@@ -56,7 +56,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
                 )
         return trace_service_pb2.ExportTraceServiceResponse()
 
-    def wait_for(self, count: int, timeout_s: float = 20.0) -> list[Span]:
+    def wait_for(self, count: int, timeout_s: float = 60.0) -> list[Span]:
         """The spans, once there are ``count``."""
         deadline = time.monotonic() + timeout_s
         while len(self.spans) < count:

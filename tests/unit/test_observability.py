@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import yaml
+from opentelemetry.sdk.trace import TracerProvider
 
 from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import Meter
+from sdjscc.observability.otlp import flush
 from sdjscc.observability.prometheus import PrometheusMeter
 from sdjscc.observability.start import start_metrics, traces_wanted
 from tests.observed import FOLDER, dashboard, expressions, names_in, used_meter
@@ -127,3 +131,16 @@ def test_opentelemetrys_own_variables_ask_for_traces(
 def test_addresses_that_are_none(listen: str) -> None:
     with pytest.raises(SdjsccError, match=r"give host:port, such as 127\.0\.0\.1:9464"):
         start_metrics(listen)
+
+
+def test_the_end_of_a_process_waits_a_few_seconds_for_its_last_spans_at_most() -> None:
+    answered = threading.Event()
+
+    class Stuck(TracerProvider):
+        def shutdown(self) -> None:
+            answered.wait(120)
+
+    begin = time.monotonic()
+    flush(Stuck(shutdown_on_exit=False))
+    assert time.monotonic() - begin < 60
+    answered.set()
