@@ -119,7 +119,7 @@ class Chain:
         module = ["tests.faults.light", kind] if self._light and kind != "channel" else [kind]
         command = [*self._enter.get(kind, []), sys.executable, "-m", *module, *flags]
         # The grace is longer than the clients' longest deadline: what is accepted can come to its end.
-        command += ["--max-connection-age-s=10", "--grace-s=20"]
+        command += ["--max-connection-age-s=10", "--grace-s=20", "--insecure"]
         self.replicas[kind] = [
             Replica(f"{kind}-{number}", command, address, self._folder)
             for number, address in enumerate(self._addresses[kind], start=1)

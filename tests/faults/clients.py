@@ -49,7 +49,7 @@ class Clients:
         self._target, self._images, self._rate_per_s, self._history = target, images, rate_per_s, history
 
     async def __aenter__(self) -> None:
-        self._clients = [AsyncClient(self._target, timeout_s=deadline_s) for deadline_s in DEADLINES_S]
+        self._clients = [AsyncClient(self._target, timeout_s=deadline_s, insecure=True) for deadline_s in DEADLINES_S]
         self._under_way: set[asyncio.Task[None]] = set()
         self._number, self._ending = 0, False
         self._sending = [asyncio.create_task(self._send()), asyncio.create_task(self._stream())]

@@ -64,7 +64,7 @@ class LightReceiver(ReceiverServiceServicer):
         self._workers, self._receiving = workers, one_by_one(self._receive)
 
     async def Receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
-        return await self._workers.run(self._receiving, request)
+        return await self._workers.run(self._receiving, request, remaining_s=context.time_remaining())
 
     def _receive(self, request: ReceiveRequest) -> ReceiveResponse:
         time.sleep(_WORK_S)
@@ -92,7 +92,9 @@ async def _receiver(settings: ServiceSettings) -> Service:
 async def _transmitter(settings: ServiceSettings) -> Service:
     assert isinstance(settings, TransmitterSettings)
     workers = _workers(settings)
-    upstream = Upstream(settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes)
+    upstream = Upstream(
+        settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes, settings.tls, settings.insecure
+    )
     codecs = OneCodec()
 
     async def close() -> None:
@@ -100,7 +102,16 @@ async def _transmitter(settings: ServiceSettings) -> Service:
         await upstream.close()
 
     def register(server: grpc.aio.Server) -> None:
-        transmitter = Transmitter(codecs, "pixels", upstream, workers, settings.max_pixels, settings.stream_window)  # type: ignore[arg-type]
+        transmitter = Transmitter(
+            codecs,  # type: ignore[arg-type]
+            "pixels",
+            upstream,
+            workers,
+            settings.max_batch,
+            settings.max_delay_ms / 1e3,
+            settings.max_pixels,
+            settings.stream_window,
+        )
         add_TransmitterServiceServicer_to_server(transmitter, server)
 
     return Service(("sdjscc.v1.TransmitterService",), register, close)
