@@ -26,9 +26,9 @@ _TORCH = "torch==2.13.0+cpu"
 NOT_IN_CHANNEL = frozenset({"click", "pillow", "rich"})
 
 LOCKS: dict[str, tuple[str, ...]] = {
-    "networks": ("base", "codec", "baselines"),
-    "demo": ("base", "codec", "baselines", "demo"),
-    "channel": ("channel",),
+    "networks": ("base", "codec", "baselines", "openvino", "observability"),
+    "demo": ("base", "codec", "baselines", "openvino", "observability", "demo"),
+    "channel": ("channel", "observability"),
     "build": ("build",),
 }
 """What each file holds: sets of `requirements`. The first is resolved first, and the others take its versions."""

@@ -15,6 +15,9 @@ from deploy.lock import LOCKS, pins
 
 __all__ = ["UNREACHABLE", "found", "main"]
 
+# The pins are the whole truth: nothing is to be resolved.
+_PINNED = ("--no-deps", "--disable-pip")
+
 UNREACHABLE = "the vulnerability database cannot be reached; run make scan where there is internet"
 
 
@@ -43,10 +46,7 @@ def main() -> None:
         # Vulnerabilities are those of a version, whatever it was built for: 2.13.0, not 2.13.0+cpu.
         pinned = "\n".join(f"{package}=={version.partition('+')[0]}" for package, version in pins(name).items())
         audit = subprocess.run(
-            (
-                sys.executable,
-                *["-m", "pip_audit", "--no-deps", "--disable-pip", "--format=json", "--requirement=/dev/stdin"],
-            ),
+            [sys.executable, "-m", "pip_audit", *_PINNED, "--format=json", "--requirement=/dev/stdin"],
             input=pinned,
             capture_output=True,
             text=True,
