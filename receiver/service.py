@@ -33,7 +33,7 @@ __all__ = ["Receiver"]
 # Small images are decoded together where several wait, which takes half the time an image: the weights are read once
 # for all. For larger ones it gains little, and the first would wait for the last.
 _SMALL_PIXELS = 256 * 256
-# The classifiers scale images to one size, at which more than this no longer fit a core's cache.
+# The classifiers scale images to one size of their own, at which more than this together take longer.
 _CLASSIFIED_TOGETHER = 4
 
 _OUTCOMES = {
