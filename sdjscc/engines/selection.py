@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal, cast, get_args
@@ -36,6 +37,8 @@ def select(name: str = "auto", threads: int = 1) -> Engine:
     if name == "torch":
         return cast(Engine, _import("sdjscc.engines.torch_engine", name, "codec").TorchEngine())
     _, _, precision = name.partition("-")
+    # OpenVINO reports its use to its makers when it is imported, from a process that it forks, unless this is missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     return cast(Engine, _import("sdjscc.engines.openvino_engine", name, "openvino").OpenVinoEngine(precision, threads))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -135,6 +136,15 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(MissingDependency, match=r"needs the package openvino; install it with: .*sdjscc\[openvino\]"):
         select("openvino-bf16")
+
+
+def test_openvino_reports_to_nobody_and_forks_nothing() -> None:
+    code = (
+        "import os; os.register_at_fork(before=lambda: os._exit(3)); "
+        "from sdjscc.engines import select; select('openvino-f32'); "
+        "import sys; assert sys.modules['openvino_telemetry'] is None"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_an_unknown_engine_names_those_there_are() -> None:
