@@ -15,13 +15,15 @@ from PIL import Image as PillowImage
 
 from channel.service import Conditions, NoisyReceiver
 from receiver.service import Receiver
+from receiver.service import _Arrived as Arrived
 from sdjscc.channels import get_channel
 from sdjscc.codecs import CodecRegistry, Outcome
 from sdjscc.codecs.separation import HevcIntra, Jpeg, SourceCoder, WebP
 from sdjscc.codecs.separation.frame import frame, unframe
 from sdjscc.data.images import decode_image
 from sdjscc.errors import InvalidRequest, SdjsccError, Undecodable
-from sdjscc.serving.workers import Workers
+from sdjscc.serving.timing import Stopwatch
+from sdjscc.serving.workers import Job, Workers
 from sdjscc.tasks import get_classifier
 from sdjscc.v1.image_pb2 import IMAGE_FORMAT_PNG, IMAGE_FORMAT_RAW, Image, RawImage
 from sdjscc.v1.receiver_pb2 import ChannelConditions, ChannelRequest, Delivery, ReceiveRequest, Transmission
@@ -30,6 +32,7 @@ from sdjscc.v1.transmitter_pb2 import TransmitRequest
 from sdjscc.wire.images import pack_raw, unpack_image
 from sdjscc.wire.tensors import pack_bits, pack_symbols, unpack_bits, unpack_symbols
 from transmitter.service import Transmitter
+from transmitter.service import _encode as encode
 
 __all__ = ["TARGETS", "Target", "Verdict"]
 
@@ -242,7 +245,7 @@ def _coded_symbol_seeds() -> list[bytes]:
 
 @cache
 def _transmitter() -> Transmitter:
-    return Transmitter(_registry(), "sd-jscc", None, Workers(1, 1), _MAX_PIXELS, 1)  # type: ignore[arg-type]
+    return Transmitter(_registry(), "sd-jscc", None, Workers(1, 1), 1, 0.0, _MAX_PIXELS, 1)  # type: ignore[arg-type]
 
 
 def _transmit_request(data: bytes) -> Verdict:
@@ -250,9 +253,12 @@ def _transmit_request(data: bytes) -> Verdict:
     if message is None:
         return "no message"
     try:
-        response, onward = _transmitter()._encode(message)
+        unpacked = _transmitter()._unpack((message, Stopwatch("transmitter")))
     except SdjsccError:
         return "refused"
+    (outcome,) = encode([Job(unpacked)])
+    assert not isinstance(outcome, Exception)
+    response, onward = outcome
     assert response.bits == np.prod(onward.transmission.bits.shape)
     return "decoded"
 
@@ -289,14 +295,14 @@ def _request_at_the_channel(data: bytes) -> Verdict:
 @cache
 def _receiver() -> Receiver:
     tasks = {name: get_classifier(name) for name in ("stl10",)}
-    return Receiver(_registry(), tasks, "stl10", Workers(1, 1), _MAX_PIXELS)
+    return Receiver(_registry(), tasks, "stl10", Workers(1, 1), 1, 0.0, _MAX_PIXELS)
 
 
 def _request_at_the_receiver(data: bytes) -> Verdict:
     message = _parsed(ReceiveRequest, data)
     if message is None:
         return "no message"
-    (outcome,) = _receiver()._receive([message])
+    (outcome,) = _receiver()._receive([Job(Arrived(message, Stopwatch("receiver")))])
     if isinstance(outcome, Exception):
         if not isinstance(outcome, SdjsccError):
             raise outcome
