@@ -135,8 +135,8 @@ class StubClassifier:
     def class_index(self, label: str) -> int:
         return ("bird", "ship").index(label)
 
-    def __call__(self, images: Tensor) -> Tensor:
-        bright = images[:, 0, 0, 0] > 0.2
+    def logits(self, pixels: NDArray[np.uint8]) -> Tensor:
+        bright = torch.from_numpy(pixels[:, 0, 0, 0] > 51)
         return torch.stack([~bright, bright], 1).float()
 
 
