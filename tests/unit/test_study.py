@@ -295,13 +295,14 @@ def test_at_capacity_the_file_arrives_in_as_many_uses_as_capacity_takes() -> Non
 
 
 def test_equal_images_are_classified_once() -> None:
-    class Counting(StubClassifier):
+    class Counting:
         name, class_names, input_size, layers = "stub", ("bird", "ship"), 8, ()
         seen = 0
 
         def __call__(self, images: Tensor) -> Tensor:
             Counting.seen += len(images)
-            return super().__call__(images)
+            bright = images[:, 0, 0, 0] > 0.2
+            return torch.stack([~bright, bright], 1).float()
 
     once = measure._ClassifyOnce(Counting())  # type: ignore[arg-type]
     images = torch.tensor([0.0, 1.0, 0.0, 1.0]).reshape(4, 1, 1, 1).expand(4, 3, 2, 2)
