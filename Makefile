@@ -43,11 +43,15 @@ demo: setup  ## photographs cross the link at 0, 5, 10 and 20 dB; leaves demo.pn
 
 .PHONY: test
 test: $(INSTALLED)dev  ## all tests but those of the containers
-	$(BIN)/python -m pytest -m "not containers"
+	$(BIN)/python -m pytest -m "not containers and not swarm"
 
 .PHONY: test-containers
 test-containers: $(INSTALLED)dev  ## the containers, built, driven and broken; needs Docker, takes minutes
 	$(BIN)/python -m pytest -m containers
+
+.PHONY: test-swarm
+test-swarm: $(INSTALLED)dev  ## the Swarm stack, updated and killed under load; needs Docker, takes many minutes
+	$(BIN)/python -m pytest -m swarm -s
 
 FAULT_MINUTES ?= 10
 .PHONY: faults

@@ -15,7 +15,7 @@ from sdjscc.training.trainer import Trainer
 
 __all__ = ["STEPS", "FineTune", "train"]
 
-STEPS = 300
+STEPS = 200
 """Of a fine-tune, as far as its changes do not tell otherwise."""
 # One validation, at the end, chooses nothing: few images do.
 _SHORT = {

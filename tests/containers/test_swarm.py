@@ -50,7 +50,7 @@ def stack(engine: docker.DockerClient, images: str) -> Iterator[docker.DockerCli
         engine.swarm.leave(force=True)
 
 
-@pytest.mark.containers
+@pytest.mark.swarm
 @pytest.mark.timeout(1800)
 class TestSwarm:
     def test_rolling_update_under_load_loses_nothing(self, stack: docker.DockerClient) -> None:
