@@ -92,8 +92,10 @@ class CoreLog:
         self._reader.start()
 
     def stop(self) -> None:
-        """Log what is left, and give the descriptor back."""
-        os.dup2(sys.stderr.fileno(), 2)
+        """Log what is left. What the core says later, as the process ends, goes nowhere: it is no line of a log."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
         self._reader.join(_LAST_WORDS_S)
 
     def _read(self, log: structlog.typing.FilteringBoundLogger) -> None:

@@ -50,15 +50,19 @@ def run(name: str, settings: ServiceSettings, build: Callable[[], Awaitable[Serv
     core_log = CoreLog()
     configure_logs(name, settings.log_level, settings.log_format)
     core_log.start()
+    mistake = ""
     try:
         with contextlib.ExitStack() as observing:
             facts = _observe(name, settings, observing)
             asyncio.run(_serve(name, settings, build, facts))
     except SdjsccError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        mistake = str(error)
     finally:
         core_log.stop()
+    if mistake:
+        # After what the core had to say of it: whoever looks at the last line finds the sentence.
+        print(f"error: {mistake}", file=sys.stderr)
+        raise SystemExit(1)
 
 
 def _observe(name: str, settings: ServiceSettings, observing: contextlib.ExitStack) -> dict[str, object]:
@@ -92,6 +96,10 @@ async def _serve(
     )
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    number = settings.listen.rpartition(":")[2]
+    if number.isdecimal() and int(number) > 65535:
+        # gRPC would take what is left of it after division by 65536.
+        raise SdjsccError(f"cannot listen on {settings.listen}; the greatest port is 65535")
     try:
         if settings.tls.cert is None and settings.tls.key is None:
             port = server.add_insecure_port(settings.listen)
