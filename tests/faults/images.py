@@ -11,6 +11,7 @@ from sdjscc.channels import get_channel, noise_generator, noise_power
 from sdjscc.client import Result
 from sdjscc.client.messages import Options
 from sdjscc.codecs import CodecRegistry
+from sdjscc.engines import select
 
 __all__ = ["Images", "LightImages", "Pixels", "RealImages"]
 
@@ -64,7 +65,7 @@ class RealImages(Images):
     options = Options(snr_db=_SNR_DB, seed=_SEED, task="stl10", received_format="raw")
 
     def __init__(self) -> None:
-        codec = CodecRegistry().load()
+        codec = CodecRegistry(engine=select()).load()
         noise_powers = np.array([noise_power(self._SNR_DB)])
         self._expected = []
         for number in range(self._COUNT):
