@@ -72,7 +72,7 @@ from tests.load.traffic import SERVICES, Service
 @click.option(
     "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
 )
-@click.option("--quick", is_flag=True, help="1 s a rate, three rates, 96x96 alone: about a minute.")
+@click.option("--quick", is_flag=True, help="1 s a rate, three rates, 96x96 alone.")
 def main(
     services: tuple[Service, ...],
     target: str | None,
