@@ -30,7 +30,7 @@ from sdjscc.study import comparison, envelope, equal_uses, fig4, fig5, fig6, fig
 from sdjscc.study.block_errors import BlockErrors, file_of, read_block_errors
 from sdjscc.study.carriers import Carrier, capacity_bits, open_carrier
 from sdjscc.study.datasets import STL10
-from sdjscc.study.fine_tunes import FineTune, train
+from sdjscc.study.fine_tunes import STEPS, FineTune, train
 from sdjscc.study.measure import Study
 from sdjscc.study.modes import MODES, Mode, bpp_of
 from sdjscc.study.part import grid
@@ -459,7 +459,7 @@ def test_fine_tunes_are_drawn_from_results(out: Path) -> None:
     results = results_of(out, cells)
     for name, part in (("fig7", fig7.PART), ("fig8", fig8.PART)):
         part.write(results, out)
-        assert "300 steps of batch 16" in (out / f"{name}.md").read_text()
+        assert f"{STEPS} steps of batch 16" in (out / f"{name}.md").read_text()
         assert (out / f"{name}.png").is_file()
 
 
