@@ -26,8 +26,8 @@ from deploy.local import ServiceProcess
 from sdjscc.cli.options import Duration
 from sdjscc.codecs import CodecRegistry
 from sdjscc.errors import SdjsccError
-from sdjscc.v1.receiver_pb2 import Delivery, ReceiveRequest, Transmission
-from sdjscc.wire.tensors import pack_bits
+from sdjscc.v1.receiver_pb2 import Delivery, ReceiveRequest
+from transmitter.service import transmission_of
 
 __all__ = ["Share", "cpu_quota"]
 
@@ -151,16 +151,7 @@ def _measure(seconds: float, repeats: int) -> list[Row]:
 def _request() -> bytes:
     codec = CodecRegistry().load()
     bits = codec.encode(squares(_SIZE)[0][None])[0]
-    transmission = Transmission(
-        codec=codec.name,
-        bpp=codec.bpp,
-        weights_sha256=codec.weights_sha256,
-        width=_SIZE,
-        height=_SIZE,
-        bit_shape=bits.shape,
-        constellation=codec.constellation.name,
-        bits=pack_bits(bits),
-    )
+    transmission = transmission_of(codec, bits, (_SIZE, _SIZE))
     return ReceiveRequest(transmission=transmission, delivery=Delivery(task="stl10")).SerializeToString()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdjscc.channels import check_snr_db
-from sdjscc.codecs import Codec, CodecRegistry
+from sdjscc.codecs import Codec, CodecRegistry, Size
 from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
@@ -35,7 +35,7 @@ from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceServicer
 from sdjscc.wire.images import unpack_image
 from sdjscc.wire.tensors import pack_bits
 
-__all__ = ["Transmitter"]
+__all__ = ["Transmitter", "transmission_of"]
 
 
 # Small images are encoded together where several wait, which takes half the time an image: the weights are read once
@@ -181,11 +181,10 @@ def _encode(jobs: Sequence[Job[_Unpacked]]) -> list[tuple[TransmitResponse, Rece
     return [_encoded(image, bits, milliseconds) for image, bits in zip(images, batch, strict=True)]
 
 
-def _encoded(image: _Unpacked, bits: NDArray[np.uint8], milliseconds: float) -> tuple[TransmitResponse, ReceiveRequest]:
-    image.watch.add("encode", milliseconds)
-    codec, request = image.codec, image.request
-    height, width, _ = image.pixels.shape
-    transmission = Transmission(
+def transmission_of(codec: Codec, bits: NDArray[np.uint8], size: Size) -> Transmission:
+    """What crosses the link for one image of ``size``: its bits, of the codec's ``bit_shape``, and what they are of."""
+    width, height = size
+    return Transmission(
         codec=codec.name,
         bpp=codec.bpp,
         weights_sha256=codec.weights_sha256,
@@ -195,6 +194,13 @@ def _encoded(image: _Unpacked, bits: NDArray[np.uint8], milliseconds: float) -> 
         constellation=codec.constellation.name,
         bits=pack_bits(bits),
     )
+
+
+def _encoded(image: _Unpacked, bits: NDArray[np.uint8], milliseconds: float) -> tuple[TransmitResponse, ReceiveRequest]:
+    image.watch.add("encode", milliseconds)
+    codec, request = image.codec, image.request
+    height, width, _ = image.pixels.shape
+    transmission = transmission_of(codec, bits, (width, height))
     response = TransmitResponse(
         codec=codec.name,
         bpp=codec.bpp,

@@ -26,12 +26,12 @@ from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.workers import Job, Workers
 from sdjscc.tasks import get_classifier
 from sdjscc.v1.image_pb2 import IMAGE_FORMAT_PNG, IMAGE_FORMAT_RAW, Image, RawImage
-from sdjscc.v1.receiver_pb2 import ChannelConditions, ChannelRequest, Delivery, ReceiveRequest, Transmission
+from sdjscc.v1.receiver_pb2 import ChannelConditions, ChannelRequest, Delivery, ReceiveRequest
 from sdjscc.v1.tensor_pb2 import ELEMENT_TYPE_FLOAT16, ELEMENT_TYPE_FLOAT32, BitTensor, SymbolTensor
 from sdjscc.v1.transmitter_pb2 import TransmitRequest
 from sdjscc.wire.images import pack_raw, unpack_image
 from sdjscc.wire.tensors import pack_bits, pack_symbols, unpack_bits, unpack_symbols
-from transmitter.service import Transmitter
+from transmitter.service import Transmitter, transmission_of
 from transmitter.service import _encode as encode
 
 __all__ = ["TARGETS", "Target", "Verdict"]
@@ -319,16 +319,7 @@ def _receive_requests() -> list[bytes]:
         codec = _registry().load(codec_name, bpp)
         pixels = _picture()
         bits = codec.encode(pixels[None])[0]
-        transmission = Transmission(
-            codec=codec.name,
-            bpp=codec.bpp,
-            weights_sha256=codec.weights_sha256,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            bit_shape=bits.shape,
-            constellation=codec.constellation.name,
-            bits=pack_bits(bits),
-        )
+        transmission = transmission_of(codec, bits, (pixels.shape[1], pixels.shape[0]))
         request = ReceiveRequest(transmission=transmission, delivery=Delivery(image_format=IMAGE_FORMAT_RAW))
         requests.append(request)
         crossed = ReceiveRequest()
