@@ -56,7 +56,7 @@ def command(
             snrs = ",".join(f"{snr_db:g}" for snr_db in _SNRS_DB)
             rest = f" --limit {limit}" if limit else ""
             return f"sdjscc evaluate --data <{data_name}> {which} --snr {snrs} --seed {_SEED}{rest}"
-        return "sdjscc study all" if results is not None else ""
+        return Results(results).command_of(codec.weights_sha256, task) if results is not None else ""
 
     folder = to or Path(str(resources.files("sdjscc") / "weights"))
     for card in publish(run, folder, measure, data_name=data_name, task=task, measured_by=measured_by):

@@ -155,11 +155,21 @@ class Results:
 
     def points_of(self, weights_sha256: str, task: str) -> list[Point]:
         """What was measured of these weights for a task. Raises `InvalidRequest` where that is nothing."""
+        return [record.point for record in self._of_weights(weights_sha256, task)]
+
+    def command_of(self, weights_sha256: str, task: str) -> str:
+        """The command that measured these weights for a task. Raises as `points_of`, and where it was more than one."""
+        limit, *others = {record.conditions.limit for record in self._of_weights(weights_sha256, task)}
+        if others:
+            raise InvalidRequest(f"{self.file} holds these weights on several numbers of images; use one --limit")
+        return "sdjscc study all" + (f" --limit {limit}" if limit else "")
+
+    def _of_weights(self, weights_sha256: str, task: str) -> list[Record]:
         records = self._records.values()
         found = [r for r in records if r.conditions.weights_sha256 == weights_sha256 and r.cell.task == task]
         if not found:
             raise InvalidRequest(f"{self.file} has no results of these weights; measure them with: sdjscc study")
-        return [record.point for record in sorted(found, key=lambda r: r.cell.snr_db)]
+        return sorted(found, key=lambda r: r.cell.snr_db)
 
     def add(self, record: Record) -> None:
         """Keep a record, in place of an older one of its cell. A process killed at any moment leaves a whole file."""

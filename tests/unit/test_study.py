@@ -493,3 +493,21 @@ def test_a_fine_tune_is_trained_once_and_found_by_the_study(data: Path, out: Pat
     assert study.results[cells[0]].conditions.n == 4
     with pytest.raises(InvalidRequest, match="another configuration"):
         train([FineTune("tiny", "deep-jscc-0.25bpp", {**changes, "seed": 1})], STL10, study)
+
+
+def test_a_card_names_the_command_that_measured_it(out: Path) -> None:
+    cells = gain.PART.cells[:2]
+    results = results_of(out, cells)
+    weights, task = results[cells[0]].conditions.weights_sha256, cells[0].task
+    assert results.command_of(weights, task) == "sdjscc study all"
+    limited = {
+        cell: r.model_copy(update={"conditions": r.conditions.model_copy(update={"limit": 9})})
+        for cell, r in results._records.items()
+    }
+    results._records = limited
+    assert results.command_of(weights, task) == "sdjscc study all --limit 9"
+    results._records = limited | {cells[1]: record(cells[1])}
+    with pytest.raises(InvalidRequest, match="several numbers of images"):
+        results.command_of(weights, task)
+    with pytest.raises(InvalidRequest, match="no results of these weights"):
+        results.command_of("f" * 64, task)
