@@ -22,6 +22,7 @@ from sdjscc.serving.cores import usable_cores
 from sdjscc.tasks import task_names
 
 _OFFERED_SHARE = 0.5
+_LEAST_CALLS = 3
 
 
 @click.command()
@@ -50,7 +51,20 @@ _OFFERED_SHARE = 0.5
     help="Classifier at the receiver; may be repeated.",
 )
 @click.option(
-    "--in-flight", type=click.IntRange(1, 60), default=8, show_default=True, help="Calls under way at saturation."
+    "--images-per-call",
+    "per_calls",
+    type=click.IntRange(1, 64),
+    multiple=True,
+    default=(1, 8),
+    show_default=True,
+    help="Images of one call; may be repeated.",
+)
+@click.option(
+    "--in-flight",
+    type=click.IntRange(1, 60),
+    default=8,
+    show_default=True,
+    help="Images under way at saturation; at least 3 calls.",
 )
 @click.option("--quick", is_flag=True, help="One measurement of 1 s of each kind: does it run?")
 def main(
@@ -60,6 +74,7 @@ def main(
     sizes: tuple[int, ...],
     formats: tuple[Format, ...],
     tasks: tuple[str, ...],
+    per_calls: tuple[int, ...],
     in_flight: int,
     quick: bool,
 ) -> None:
@@ -72,7 +87,7 @@ def main(
         raise click.UsageError("--seconds is 0; give a time such as 5s")
     if quick:
         seconds, repeats = 1.0, 1
-    cases = [Case(*parts) for parts in itertools.product(sizes, formats, tasks)]
+    cases = [Case(*parts) for parts in itertools.product(sizes, formats, tasks, per_calls)]
     try:
         out.mkdir(parents=True, exist_ok=True)
         measured = _measure(cases, seconds, repeats, in_flight)
@@ -90,22 +105,24 @@ def main(
 
 
 def _measure(cases: list[Case], seconds: float, repeats: int, in_flight: int) -> list[Measurements]:
-    ways = ways_to_use(usable_cores())
-    all_measured = [Measurements(case, {way: [] for way in ways}, [], [], []) for case in cases]
+    ways = tuple(dict.fromkeys(way for case in cases for way in ways_to_use(usable_cores(), case.per_call)))
+    all_measured: list[Measurements] = []
     warm_up_s = min(1.0, seconds / 2)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("starting the services", total=repeats * len(cases) * (len(ways) + 3))
         with Bench(ways, warm_up_s) as bench:
             for case in cases:
+                all_measured.append(Measurements(case, {way: [] for way in bench.ways(case)}, [], [], []))
                 progress.update(bar, description=f"{case.title}, warming up")
                 bench.warm_up(case)
             for number, measured in itertools.product(range(repeats), all_measured):
                 progress.update(bar, description=f"{measured.case.title}, {number + 1} of {repeats}")
                 # Before and after the services by turns, so that a machine that slows down favours nobody.
+                ways = bench.ways(measured.case)
                 first, *others = ways if number % 2 == 0 else reversed(ways)
                 measured.in_process[first].append(bench.in_process(measured.case, first, seconds))
                 progress.advance(bar)
-                measured.saturated.append(bench.closed(measured.case, in_flight, seconds))
+                measured.saturated.append(bench.closed(measured.case, _calls(measured.case, in_flight), seconds))
                 progress.advance(bar)
                 for way in others:
                     measured.in_process[way].append(bench.in_process(measured.case, way, seconds))
@@ -118,6 +135,11 @@ def _measure(cases: list[Case], seconds: float, repeats: int, in_flight: int) ->
                 measured.offered.append(bench.open(measured.case, offered, seconds))
                 progress.advance(bar)
     return all_measured
+
+
+def _calls(case: Case, images: int) -> int:
+    """Calls under way for so many images: not fewer than keep three services busy."""
+    return max(_LEAST_CALLS, images // case.per_call) if case.per_call > 1 else images
 
 
 if __name__ == "__main__":

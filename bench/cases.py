@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle, islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,7 +16,7 @@ from sdjscc.data.images import encode_image
 from sdjscc.v1 import image_pb2
 from sdjscc.v1.image_pb2 import Image, ImageFormat
 from sdjscc.v1.receiver_pb2 import ChannelRequest, Delivery
-from sdjscc.v1.transmitter_pb2 import TransmitRequest
+from sdjscc.v1.transmitter_pb2 import TransmitBatchRequest, TransmitRequest
 from sdjscc.wire.images import pack_raw
 
 __all__ = ["FORMATS", "SNR_DB", "Case", "Format", "squares"]
@@ -43,10 +44,13 @@ class Case:
     format: Format
     task: str
     """"imagenet", "stl10", ...: which classifier looks at the reconstruction."""
+    per_call: int = 1
+    """Images of one call."""
 
     @property
     def title(self) -> str:
-        return f"{self.size}x{self.size}, {self.format}, {self.task}"
+        together = f", {self.per_call} a call" if self.per_call > 1 else ""
+        return f"{self.size}x{self.size}, {self.format}, {self.task}{together}"
 
     @property
     def returned(self) -> ImageFormat:
@@ -63,13 +67,16 @@ class Case:
 
     @cache  # noqa: B019
     def requests(self) -> tuple[bytes, ...]:
-        """The photographs as serialized requests, so that a client need do nothing but send."""
+        """The photographs as serialized requests, so that a client need do nothing but send: batches of `per_call`, or
+        for one image a call requests of one."""
         delivery = Delivery(image_format=self.returned, top_k=1, task=self.task)
         channel = ChannelRequest(snr_db=SNR_DB)
-        return tuple(
-            TransmitRequest(image=image, delivery=delivery, channel=channel).SerializeToString()
-            for image in self.images()
-        )
+        single = [TransmitRequest(image=image, delivery=delivery, channel=channel) for image in self.images()]
+        if self.per_call == 1:
+            return tuple(request.SerializeToString() for request in single)
+        images = cycle(single)
+        batches = [TransmitBatchRequest(requests=islice(images, self.per_call)) for _ in single]
+        return tuple(batch.SerializeToString() for batch in batches)
 
 
 @cache

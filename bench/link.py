@@ -34,15 +34,19 @@ class Threads:
     """Images worked on at a time."""
     torch_threads: int
     """Threads that torch may split one image over."""
+    together: int = 1
+    """Images of one size that a worker takes at a time."""
 
     @property
     def title(self) -> str:
-        return f"{self.workers} x {self.torch_threads}"
+        together = f", {self.together} images each" if self.together > 1 else ""
+        return f"{self.workers} x {self.torch_threads}{together}"
 
 
-def ways_to_use(cores: int) -> tuple[Threads, ...]:
-    """Ways to use ``cores`` in one process; the fastest is what the services are held against."""
-    return tuple(dict.fromkeys((Threads(cores, 1), Threads(1, cores))))
+def ways_to_use(cores: int, together: int = 1) -> tuple[Threads, ...]:
+    """Ways to use ``cores`` in one process, where images come ``together``; the fastest is what the services are held
+    against."""
+    return tuple(dict.fromkeys((Threads(cores, 1), Threads(cores, 1, together), Threads(1, cores))))
 
 
 class ProcessOfItsOwn:
@@ -90,23 +94,33 @@ class Bench:
     def warm_up(self, case: Case) -> None:
         """Load what each process needs for a case, so that no measurement pays for it."""
         self.closed(case, 1, 0.0)
-        for way in self._ways:
+        for way in self.ways(case):
             self.in_process(case, way, 0.0)
+
+    def ways(self, case: Case) -> tuple[Threads, ...]:
+        """Those of the ways that a case is held against: where its images come one by one, they are worked on so."""
+        return tuple(way for way in self._ways if way.together in (1, case.per_call))
 
     def in_process(self, case: Case, way: Threads, seconds: float) -> Sample:
         """The same work in one process."""
-        return self._beside[way].run(in_process.measure, case, way.workers, way.torch_threads, seconds, self._warm_up_s)
+        return self._beside[way].run(
+            in_process.measure, case, way.workers, way.torch_threads, way.together, seconds, self._warm_up_s
+        )
 
     def closed(self, case: Case, in_flight: int, seconds: float) -> Sample:
         """Through the services, with ``in_flight`` calls under way all the time."""
         return self._through(
-            lambda: self._client.run(load.closed_loop, self._link.server, case, in_flight, seconds + self._warm_up_s)
+            case,
+            lambda: self._client.run(load.closed_loop, self._link.server, case, in_flight, seconds + self._warm_up_s),
         )
 
     def open(self, case: Case, rate_per_s: float, seconds: float) -> Sample:
-        """Through the services, a call every ``1 / rate_per_s`` seconds."""
+        """Through the services, ``rate_per_s`` images a second in calls at equal distances."""
         return self._through(
-            lambda: self._client.run(load.open_loop, self._link.server, case, rate_per_s, seconds + self._warm_up_s)
+            case,
+            lambda: self._client.run(
+                load.open_loop, self._link.server, case, rate_per_s / case.per_call, seconds + self._warm_up_s
+            ),
         )
 
     def _process(self, stack: ExitStack) -> ProcessOfItsOwn:
@@ -114,15 +128,15 @@ class Bench:
         stack.callback(process.close)
         return process
 
-    def _through(self, run: Callable[[], Calls]) -> Sample:
+    def _through(self, case: Case, run: Callable[[], Calls]) -> Sample:
         before = self._cpu_s()
         calls = run()
         # One more than was timed: the call that opened the connection.
-        images = len(calls.times_s) + 1
+        images = case.per_call * (len(calls.times_s) + 1)
         start = calls.begin_s + self._warm_up_s
         return Sample(
             images=images,
-            images_per_s=rate_after([end for _, end in calls.times_s], start),
+            images_per_s=case.per_call * rate_after([end for _, end in calls.times_s], start),
             latencies_ms=tuple(1e3 * (end - due) for due, end in calls.times_s if end >= start),
             cpu_ms={name: 1e3 * (after - before[name]) / images for name, after in self._cpu_s().items()},
         )

@@ -1,4 +1,4 @@
-"""A client that sends prepared bytes and looks at no answer: its own work counts against the same cores."""
+"""A client that sends prepared bytes and looks for nothing but failures: its work counts against the same cores."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from bench.cases import Case
 from bench.loops import Timed
 from sdjscc.client.errors import link_error
 from sdjscc.errors import SdjsccError
+from sdjscc.v1.transmitter_pb2 import TransmitBatchResponse
 from sdjscc.wire.options import channel_options
 
 __all__ = ["Calls", "closed_loop", "open_loop"]
 
-_METHOD = "/sdjscc.v1.TransmitterService/Transmit"
+_SERVICE = "/sdjscc.v1.TransmitterService/"
 _TIMEOUT_S = 120.0
 _MAX_MESSAGE_BYTES = 32 * 2**20
 
@@ -55,14 +56,18 @@ def _timed(server: str, case: Case, loop: Callable[[Send, Note], Awaitable[float
     async def drive() -> Calls:
         async with grpc.aio.insecure_channel(server, channel_options(_MAX_MESSAGE_BYTES)) as channel:
             # No serializers: bytes go out and come back as they are.
-            transmit, requests = channel.unary_unary(_METHOD), case.requests()
+            transmit = channel.unary_unary(_SERVICE + ("Transmit" if case.per_call == 1 else "TransmitBatch"))
+            requests = case.requests()
 
             async def send(number: int) -> object:
                 try:
-                    return await transmit(requests[number % len(requests)], timeout=_TIMEOUT_S)
+                    answer: bytes = await transmit(requests[number % len(requests)], timeout=_TIMEOUT_S)
                 except grpc.aio.AioRpcError as error:
                     # A plain error: a `LinkError` does not survive the way back from a process of its own.
                     raise SdjsccError(str(link_error(error, server, "", _TIMEOUT_S))) from None
+                if case.per_call > 1:
+                    _check(answer)
+                return answer
 
             await send(0)
             return Calls(await loop(send, note), tuple(times))
@@ -71,3 +76,10 @@ def _timed(server: str, case: Case, loop: Callable[[Send, Note], Awaitable[float
         return asyncio.run(drive())
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
+
+
+def _check(answer: bytes) -> None:
+    # Of a batch an image may have failed though the call has not.
+    for result in TransmitBatchResponse.FromString(answer).results:
+        if result.HasField("failure"):
+            raise SdjsccError(f"an image failed: {result.failure.message}")

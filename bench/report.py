@@ -80,7 +80,7 @@ def markdown(measured: Sequence[Measurements], machine: Mapping[str, object], se
                 "image",
                 "one call at a time",
                 f"a call every so often, at {settings['offered_share']:.0%} of the saturated rate",
-                f"saturated, {settings['in_flight']} calls under way",
+                f"saturated, {settings['in_flight']} images under way",
             ),
             [
                 (one.case.title, *(_latency_text(samples) for samples in (one.unloaded, one.offered, one.saturated)))

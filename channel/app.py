@@ -33,6 +33,7 @@ def main() -> None:
             )
         conditions = Conditions(get_channel(settings.model), settings.snr_db)
         upstream = Upstream(
+            "channel",
             settings.upstream,
             settings.upstream_timeout_s,
             settings.max_message_bytes,
@@ -44,7 +45,7 @@ def main() -> None:
         element_type = ELEMENT_TYPE_FLOAT16 if settings.element_type == "float16" else ELEMENT_TYPE_FLOAT32
 
         def register(server: grpc.aio.Server) -> None:
-            noisy = NoisyReceiver(conditions, upstream, workers, element_type)
+            noisy = NoisyReceiver(conditions, upstream, workers, element_type, settings.max_images)
             add_ReceiverServiceServicer_to_server(noisy, server)
             add_ChannelServiceServicer_to_server(ChannelConditionsService(conditions, may_set), server)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import grpc
 
@@ -10,14 +12,22 @@ from sdjscc.channels import Channel, check_snr_db, get_constellation, noise_gene
 from sdjscc.errors import InvalidRequest
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
+from sdjscc.serving.batch import check_count
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.peer import certificate_names, client_identity
 from sdjscc.serving.status import NotAllowed
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
-from sdjscc.serving.workers import Workers, one_by_one
-from sdjscc.v1 import channel_pb2, receiver_pb2
+from sdjscc.serving.workers import Job, Workers, one_by_one
+from sdjscc.v1 import channel_pb2
 from sdjscc.v1.channel_pb2_grpc import ChannelServiceServicer
+from sdjscc.v1.receiver_pb2 import (
+    ReceiveBatchRequest,
+    ReceiveBatchResponse,
+    ReceiveRequest,
+    ReceiveResponse,
+    Transmission,
+)
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer
 from sdjscc.v1.tensor_pb2 import ElementType
 from sdjscc.wire.tensors import pack_symbols, unpack_bits, unpack_symbols
@@ -27,6 +37,8 @@ __all__ = ["ChannelConditionsService", "Conditions", "NoisyReceiver"]
 
 # Up to this size of bits or symbols, handing over to a thread takes longer than adding the noise.
 _INLINE_BYTES = 8192
+# Transmissions of one call that a thread takes at a time.
+_TOGETHER = 8
 
 
 class Conditions:
@@ -67,30 +79,75 @@ class ChannelConditionsService(ChannelServiceServicer):
         return channel_pb2.SetConditionsResponse(model=self._conditions.model.name, snr_db=self._conditions.snr_db)
 
 
+@dataclass(frozen=True, eq=False)
+class _Passing:
+    """A request on its way through."""
+
+    request: ReceiveRequest
+    watch: Stopwatch
+
+
 class NoisyReceiver(ReceiverServiceServicer):
-    """Makes symbols of bits, adds noise, and hands on to the upstream."""
+    """Makes symbols of bits, adds noise, and hands on to the upstream.
 
-    def __init__(self, conditions: Conditions, upstream: Upstream, workers: Workers, element_type: ElementType) -> None:
+    Args:
+        conditions: those in force.
+        upstream: where transmissions go.
+        workers: threads that add the noise to all but small ones.
+        element_type: how symbols are stored on their way.
+        max_images: images of one call.
+    """
+
+    def __init__(
+        self,
+        conditions: Conditions,
+        upstream: Upstream,
+        workers: Workers,
+        element_type: ElementType,
+        max_images: int,
+    ) -> None:
         self._conditions, self._upstream, self._workers = conditions, upstream, workers
-        self._element_type = element_type
-        self._noise = one_by_one(self._add_noise)
+        self._element_type, self._max_images = element_type, max_images
+        self._noise = one_by_one(self._add_noise, _TOGETHER)
 
-    async def Receive(
-        self, request: receiver_pb2.ReceiveRequest, context: grpc.aio.ServicerContext
-    ) -> receiver_pb2.ReceiveResponse:
-        watch = Stopwatch("channel")
-        with watch.stage("noise"):
-            if _payload_bytes(request.transmission) <= _INLINE_BYTES:
-                self._add_noise(request)
-            else:
-                await self._workers.run(self._noise, request, remaining_s=context.time_remaining())
+    async def Receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
+        [noisy] = await self._noisy([request], context)
+        if isinstance(noisy, Exception):
+            raise noisy
         tracer().annotate(snr_db=request.conditions[-1].snr_db, symbols=request.transmission.symbols.shape[0])
         response = await self._upstream.receive(request, context)
-        response.timings.extend(watch.timings)
+        response.timings.extend(noisy.watch.timings)
         return response
 
-    def _add_noise(self, request: receiver_pb2.ReceiveRequest) -> None:
-        """Replace the request's payload by what is received, and note the conditions."""
+    async def ReceiveBatch(
+        self, request: ReceiveBatchRequest, context: grpc.aio.ServicerContext
+    ) -> ReceiveBatchResponse:
+        check_count(len(request.requests), self._max_images)
+        tracer().annotate(images=len(request.requests))
+        noisy = await self._noisy(request.requests, context)
+        onward = [one if isinstance(one, Exception) else one.request for one in noisy]
+        results = await self._upstream.receive_batch(onward, context)
+        for result, passing in zip(results, noisy, strict=True):
+            if isinstance(passing, _Passing) and result.HasField("response"):
+                result.response.timings.extend(passing.watch.timings)
+        return ReceiveBatchResponse(results=results)
+
+    async def _noisy(
+        self, requests: Sequence[ReceiveRequest], context: grpc.aio.ServicerContext
+    ) -> list[_Passing | Exception]:
+        """Each request with noise added, or what is wrong with it."""
+        passing = [_Passing(request, Stopwatch("channel")) for request in requests]
+        if sum(_payload_bytes(request.transmission) for request in requests) <= _INLINE_BYTES:
+            return list(self._noise.function([Job(one) for one in passing]))
+        return await self._workers.run_all([(self._noise, one, None) for one in passing], context.time_remaining())
+
+    def _add_noise(self, passing: _Passing) -> _Passing:
+        with passing.watch.stage("noise"):
+            self._replace_payload(passing.request)
+        return passing
+
+    def _replace_payload(self, request: ReceiveRequest) -> None:
+        """Put what is received in place of the request's payload, and note the conditions."""
         transmission, asked = request.transmission, request.channel
         model = self._conditions.model
         snr_db = check_snr_db(asked.snr_db) if asked.HasField("snr_db") else self._conditions.snr_db
@@ -118,5 +175,5 @@ class NoisyReceiver(ReceiverServiceServicer):
         meter().carried(model.name, snr_db, bit_count, received.size)
 
 
-def _payload_bytes(transmission: receiver_pb2.Transmission) -> int:
+def _payload_bytes(transmission: Transmission) -> int:
     return len(transmission.bits.data) + len(transmission.symbols.data)

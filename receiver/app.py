@@ -55,6 +55,7 @@ def main() -> None:
                 settings.max_batch,
                 settings.max_delay_ms / 1e3,
                 settings.max_pixels,
+                settings.max_images,
             )
             add_ReceiverServiceServicer_to_server(receiver, server)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,11 +18,19 @@ from sdjscc.data.images import check_size
 from sdjscc.errors import InvalidRequest, NotReady, UnknownName
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
+from sdjscc.serving.batch import check_count, receive_result
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.workers import Job, Work, Workers
 from sdjscc.tasks.base import Classifier, Prediction, predict_all
 from sdjscc.v1 import receiver_pb2
-from sdjscc.v1.receiver_pb2 import Label, ReceiveRequest, ReceiveResponse, Transmission
+from sdjscc.v1.receiver_pb2 import (
+    Label,
+    ReceiveBatchRequest,
+    ReceiveBatchResponse,
+    ReceiveRequest,
+    ReceiveResponse,
+    Transmission,
+)
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer
 from sdjscc.wire.images import pack_image
 from sdjscc.wire.tensors import unpack_bits, unpack_symbols
@@ -76,6 +84,7 @@ class Receiver(ReceiverServiceServicer):
         max_batch: images of one size that are decoded together.
         max_delay_s: how long an image may wait for others of its size, seconds.
         max_pixels: largest image decoded.
+        max_images: images of one call.
     """
 
     def __init__(
@@ -87,20 +96,32 @@ class Receiver(ReceiverServiceServicer):
         max_batch: int,
         max_delay_s: float,
         max_pixels: int,
+        max_images: int,
     ) -> None:
         self._codecs, self._tasks, self._default_task = codecs, tasks, default_task
-        self._workers, self._max_pixels = workers, max_pixels
+        self._workers, self._max_pixels, self._max_images = workers, max_pixels, max_images
         self._alone = Work(self._receive)
         self._together = Work(self._receive, max_batch, max_delay_s)
 
     async def Receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
+        response = await self._workers.run(*self._task(request), context.time_remaining())
+        tracer().annotate(codec=request.transmission.codec, task=response.task)
+        return response
+
+    async def ReceiveBatch(
+        self, request: ReceiveBatchRequest, context: grpc.aio.ServicerContext
+    ) -> ReceiveBatchResponse:
+        check_count(len(request.requests), self._max_images)
+        tracer().annotate(images=len(request.requests))
+        tasks = [self._task(one) for one in request.requests]
+        outcomes = await self._workers.run_all(tasks, context.time_remaining())
+        return ReceiveBatchResponse(results=[receive_result(outcome, "receiver") for outcome in outcomes])
+
+    def _task(self, request: ReceiveRequest) -> tuple[Work[_Arrived, ReceiveResponse], _Arrived, Hashable]:
+        """How a request is worked on, and what those that are worked on together have in common."""
         sent = request.transmission
         work = self._together if sent.width * sent.height <= _SMALL_PIXELS else self._alone
-        alike = sent.codec, sent.bpp, sent.width, sent.height
-        arrived = _Arrived(request, Stopwatch("receiver"))
-        response = await self._workers.run(work, arrived, alike, context.time_remaining())
-        tracer().annotate(codec=sent.codec, task=response.task)
-        return response
+        return work, _Arrived(request, Stopwatch("receiver")), (sent.codec, sent.bpp, sent.width, sent.height)
 
     def _receive(self, jobs: Sequence[Job[_Arrived]]) -> list[ReceiveResponse | Exception]:
         """The answers to requests of one codec and size, or what is wrong with one."""

@@ -35,7 +35,7 @@ def used_meter() -> PrometheusMeter:
     meter.codec("sd-jscc", 0.25, "0" * 64)
     meter.call_begun("m")
     meter.call_ended("m", "OK", 0.1)
-    meter.frame("OK")
+    meter.image("OK")
     meter.stage("receiver/decode", 0.1)
     meter.watch_queue(lambda: 0, 1)
     meter.batch([0.1])

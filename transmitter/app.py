@@ -34,6 +34,7 @@ def main() -> None:
         for entry in codecs.entries:
             meter().codec(entry.name, entry.bpp, entry.weights_sha256)
         upstream = Upstream(
+            "transmitter",
             settings.upstream,
             settings.upstream_timeout_s,
             settings.max_message_bytes,
@@ -50,6 +51,7 @@ def main() -> None:
                 settings.max_batch,
                 settings.max_delay_ms / 1e3,
                 settings.max_pixels,
+                settings.max_images,
                 settings.stream_window,
             )
             add_TransmitterServiceServicer_to_server(transmitter, server)

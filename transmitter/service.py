@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import grpc
 import numpy as np
@@ -13,21 +14,21 @@ from numpy.typing import NDArray
 
 from sdjscc.channels import check_snr_db
 from sdjscc.codecs import Codec, CodecRegistry, Size
-from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
-from sdjscc.serving.logs import get_logger
+from sdjscc.serving.batch import check_count, failure_of
 from sdjscc.serving.observing import status_name
-from sdjscc.serving.status import retry_after_s_of, status_of
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
 from sdjscc.serving.workers import Job, Work, Workers, one_by_one
 from sdjscc.v1 import transmitter_pb2
-from sdjscc.v1.receiver_pb2 import ReceiveRequest, Transmission
+from sdjscc.v1.receiver_pb2 import ReceiveRequest, ReceiveResult, Transmission
 from sdjscc.v1.transmitter_pb2 import (
-    FrameError,
+    TransmitBatchRequest,
+    TransmitBatchResponse,
     TransmitRequest,
     TransmitResponse,
+    TransmitResult,
     TransmitStreamRequest,
     TransmitStreamResponse,
 )
@@ -41,6 +42,10 @@ __all__ = ["Transmitter", "transmission_of"]
 # Small images are encoded together where several wait, which takes half the time an image: the weights are read once
 # for all. For larger ones it gains little, and the first would wait for the last.
 _SMALL_PIXELS = 256 * 256
+
+
+_Encoded: TypeAlias = tuple[TransmitResponse, ReceiveRequest]
+"""Our part of the answer, and what goes to the receiver."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +74,7 @@ class Transmitter(TransmitterServiceServicer):
         max_batch: images of one size that are encoded together.
         max_delay_s: how long an image may wait for others of its size, seconds.
         max_pixels: largest image taken.
+        max_images: images of one call.
         stream_window: frames of one stream that are under way at a time.
     """
 
@@ -81,25 +87,35 @@ class Transmitter(TransmitterServiceServicer):
         max_batch: int,
         max_delay_s: float,
         max_pixels: int,
+        max_images: int,
         stream_window: int,
     ) -> None:
         self._codecs, self._default_codec, self._upstream = codecs, default_codec, upstream
-        self._workers, self._max_pixels, self._stream_window = workers, max_pixels, stream_window
-        self._unpacking = one_by_one(self._unpack)
-        self._alone = Work(_encode)
-        self._together = Work(_encode, max_batch, max_delay_s)
+        self._workers, self._max_pixels = workers, max_pixels
+        self._max_images, self._stream_window = max_images, stream_window
+        self._unpacking = one_by_one(self._unpack, max_batch)
+        self._alone: Work[_Unpacked, _Encoded] = Work(_encode)
+        self._together: Work[_Unpacked, _Encoded] = Work(_encode, max_batch, max_delay_s)
 
     async def Transmit(self, request: TransmitRequest, context: grpc.aio.ServicerContext) -> TransmitResponse:
-        arrived = request, Stopwatch("transmitter")
-        unpacked = await self._workers.run(self._unpacking, arrived, remaining_s=context.time_remaining())
-        height, width, _ = unpacked.pixels.shape
-        encoding = self._together if width * height <= _SMALL_PIXELS else self._alone
-        response, onward = await self._workers.run(encoding, unpacked, unpacked.alike, context.time_remaining())
-        meter().sent(response.codec, response.bits, response.channel_uses)
+        [encoded] = await self._encode([request], context)
+        if isinstance(encoded, Exception):
+            raise encoded
+        response, onward = encoded
         tracer().annotate(codec=response.codec, bpp=response.bpp, bits=response.bits)
         received = await self._upstream.receive(onward, context)
         response.received.CopyFrom(received)
         return response
+
+    async def TransmitBatch(
+        self, request: TransmitBatchRequest, context: grpc.aio.ServicerContext
+    ) -> TransmitBatchResponse:
+        check_count(len(request.requests), self._max_images)
+        tracer().annotate(images=len(request.requests))
+        encoded = await self._encode(request.requests, context)
+        onward = [one if isinstance(one, Exception) else one[1] for one in encoded]
+        received = await self._upstream.receive_batch(onward, context)
+        return TransmitBatchResponse(results=map(_result, encoded, received))
 
     async def TransmitStream(
         self, requests: AsyncIterator[TransmitStreamRequest], context: grpc.aio.ServicerContext
@@ -145,22 +161,34 @@ class Transmitter(TransmitterServiceServicer):
             answer = await self._answer(frame, context)
             status = status_name(answer.error.code)
             ended(status)
-            meter().frame(status)
+            meter().image(status)
         return answer
 
     async def _answer(self, frame: TransmitStreamRequest, context: grpc.aio.ServicerContext) -> TransmitStreamResponse:
         try:
             response = await self.Transmit(frame.request, context)
-        except SdjsccError as error:
-            code: int = status_of(error).value[0]
-            failure = FrameError(code=code, message=str(error), retry_after_s=retry_after_s_of(error))
-            return TransmitStreamResponse(frame_id=frame.frame_id, error=failure)
         except Exception as error:
-            get_logger().error("internal error", exc_info=error, frame_id=frame.frame_id)
-            code = grpc.StatusCode.INTERNAL.value[0]
-            message = "internal error; the transmitter's log has it"
-            return TransmitStreamResponse(frame_id=frame.frame_id, error=FrameError(code=code, message=message))
+            return TransmitStreamResponse(frame_id=frame.frame_id, error=failure_of(error, "transmitter"))
         return TransmitStreamResponse(frame_id=frame.frame_id, response=response)
+
+    async def _encode(
+        self, requests: Sequence[TransmitRequest], context: grpc.aio.ServicerContext
+    ) -> list[_Encoded | Exception]:
+        """Each image encoded, or what is wrong with it."""
+        arrived = [(self._unpacking, (request, Stopwatch("transmitter")), None) for request in requests]
+        unpacked = await self._workers.run_all(arrived, context.time_remaining())
+        tasks = [self._encoding(image) for image in unpacked if not isinstance(image, Exception)]
+        encoded = await self._workers.run_all(tasks, context.time_remaining())
+        remaining = iter(encoded)
+        outcomes = [image if isinstance(image, Exception) else next(remaining) for image in unpacked]
+        for outcome in outcomes:
+            if not isinstance(outcome, Exception):
+                meter().sent(outcome[0].codec, outcome[0].bits, outcome[0].channel_uses)
+        return outcomes
+
+    def _encoding(self, image: _Unpacked) -> tuple[Work[_Unpacked, _Encoded], _Unpacked, Hashable]:
+        height, width, _ = image.pixels.shape
+        return self._together if width * height <= _SMALL_PIXELS else self._alone, image, image.alike
 
     def _unpack(self, arrived: tuple[TransmitRequest, Stopwatch]) -> _Unpacked:
         request, watch = arrived
@@ -172,13 +200,21 @@ class Transmitter(TransmitterServiceServicer):
         return _Unpacked(request, codec, pixels, watch)
 
 
-def _encode(jobs: Sequence[Job[_Unpacked]]) -> list[tuple[TransmitResponse, ReceiveRequest] | Exception]:
-    """For each image of one codec and size our part of the answer, and what goes to the receiver."""
+def _encode(jobs: Sequence[Job[_Unpacked]]) -> list[_Encoded | Exception]:
+    """Images of one codec and size."""
     images = [job.item for job in jobs]
     begin = time.perf_counter()
     batch = images[0].codec.encode(np.stack([image.pixels for image in images]))
     milliseconds = 1e3 * (time.perf_counter() - begin)
     return [_encoded(image, bits, milliseconds) for image, bits in zip(images, batch, strict=True)]
+
+
+def _result(encoded: _Encoded | Exception, received: ReceiveResult) -> TransmitResult:
+    if isinstance(encoded, Exception) or received.HasField("failure"):
+        return TransmitResult(failure=received.failure)
+    response, _ = encoded
+    response.received.CopyFrom(received.response)
+    return TransmitResult(response=response)
 
 
 def transmission_of(codec: Codec, bits: NDArray[np.uint8], size: Size) -> Transmission:
@@ -196,7 +232,7 @@ def transmission_of(codec: Codec, bits: NDArray[np.uint8], size: Size) -> Transm
     )
 
 
-def _encoded(image: _Unpacked, bits: NDArray[np.uint8], milliseconds: float) -> tuple[TransmitResponse, ReceiveRequest]:
+def _encoded(image: _Unpacked, bits: NDArray[np.uint8], milliseconds: float) -> _Encoded:
     image.watch.add("encode", milliseconds)
     codec, request = image.codec, image.request
     height, width, _ = image.pixels.shape

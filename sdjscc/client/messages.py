@@ -16,10 +16,13 @@ from sdjscc.client.errors import LinkError, status_from_number
 from sdjscc.client.results import ChannelConditions, CodecInfo, Label, Outcome, Result
 from sdjscc.errors import InvalidRequest
 from sdjscc.v1 import image_pb2, receiver_pb2
+from sdjscc.v1.failure_pb2 import Failure
 from sdjscc.v1.image_pb2 import Image, ImageFormat
 from sdjscc.v1.receiver_pb2 import ChannelRequest, Delivery
 from sdjscc.v1.transmitter_pb2 import (
     ListCodecsResponse,
+    TransmitBatchRequest,
+    TransmitBatchResponse,
     TransmitRequest,
     TransmitResponse,
     TransmitStreamRequest,
@@ -29,17 +32,21 @@ from sdjscc.wire.images import pack_raw, unpack_image
 
 __all__ = [
     "TRANSMIT",
+    "TRANSMIT_BATCH",
     "TRANSMIT_STREAM",
     "Frames",
     "ImageLike",
     "Options",
     "ReceivedFormat",
+    "build_batch",
     "build_request",
+    "read_batch",
     "read_codecs",
     "read_result",
 ]
 
 TRANSMIT = "/sdjscc.v1.TransmitterService/Transmit"
+TRANSMIT_BATCH = "/sdjscc.v1.TransmitterService/TransmitBatch"
 TRANSMIT_STREAM = "/sdjscc.v1.TransmitterService/TransmitStream"
 
 ImageLike = bytes | Path | str | NDArray[np.uint8] | PillowImage.Image
@@ -131,6 +138,23 @@ def read_result(response: TransmitResponse, request: TransmitRequest, round_trip
     )
 
 
+def build_batch(images: Iterable[ImageLike], options: Options) -> TransmitBatchRequest:
+    """One request for several images; raises `InvalidRequest` for what can be told here to be no image."""
+    return TransmitBatchRequest(requests=[build_request(image, options) for image in images])
+
+
+def read_batch(
+    response: TransmitBatchResponse, request: TransmitBatchRequest, round_trip_ms: float, request_id: str
+) -> list[Result | LinkError]:
+    """The answer to each of several images, in their order."""
+    return [
+        _link_error(result.failure, request_id)
+        if result.HasField("failure")
+        else read_result(result.response, sent, round_trip_ms, request_id)
+        for result, sent in zip(response.results, request.requests, strict=True)
+    ]
+
+
 class Frames:
     """The frames of one stream that are under way."""
 
@@ -165,9 +189,7 @@ class Frames:
         """What a response says of its frame."""
         request, begin = self._sent.pop(response.frame_id)
         if response.WhichOneof("outcome") == "error":
-            error = response.error
-            retry_after_s = error.retry_after_s if error.HasField("retry_after_s") else None
-            return LinkError(status_from_number(error.code), error.message, request_id, retry_after_s)
+            return _link_error(response.error, request_id)
         return read_result(response.response, request, 1e3 * (time.perf_counter() - begin), request_id)
 
     def _add(self, image: ImageLike) -> TransmitStreamRequest:
@@ -180,6 +202,11 @@ class Frames:
 def read_codecs(response: ListCodecsResponse) -> list[CodecInfo]:
     """The codecs of a response."""
     return [CodecInfo(codec.name, codec.bpp, codec.weights_sha256) for codec in response.codecs]
+
+
+def _link_error(failure: Failure, request_id: str) -> LinkError:
+    retry_after_s = failure.retry_after_s if failure.HasField("retry_after_s") else None
+    return LinkError(status_from_number(failure.code), failure.message, request_id, retry_after_s)
 
 
 def _image(image: ImageLike) -> Image:

@@ -13,11 +13,14 @@ from sdjscc.client.aio import DEFAULT_SERVER
 from sdjscc.client.errors import LinkError, link_error
 from sdjscc.client.messages import (
     TRANSMIT,
+    TRANSMIT_BATCH,
     TRANSMIT_STREAM,
     Frames,
     ImageLike,
     Options,
+    build_batch,
     build_request,
+    read_batch,
     read_codecs,
     read_result,
 )
@@ -78,6 +81,20 @@ class Client:
         except grpc.RpcError as error:
             raise link_error(error, self.server, request_id, self.timeout_s) from error
         return read_result(response, request, 1e3 * (time.perf_counter() - begin), request_id)
+
+    def transmit_batch(self, images: Iterable[ImageLike], **options: Unpack[Options]) -> list[Result | LinkError]:
+        """Send several images by one call; as `AsyncClient.transmit_batch`."""
+        request = build_batch(images, options)
+        request_id = new_request_id()
+        begin = time.perf_counter()
+        try:
+            with self._tracer.calling(TRANSMIT_BATCH) as trace:
+                response = self._stub.TransmitBatch(
+                    request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
+                )
+        except grpc.RpcError as error:
+            raise link_error(error, self.server, request_id, self.timeout_s) from error
+        return read_batch(response, request, 1e3 * (time.perf_counter() - begin), request_id)
 
     def stream(self, images: Iterable[ImageLike], **options: Unpack[Options]) -> Iterator[Result | LinkError]:
         """Send frames over one stream; as `AsyncClient.stream`. ``images`` is read from another thread."""

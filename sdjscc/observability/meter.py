@@ -26,8 +26,8 @@ class Meter:
     def call_ended(self, method: str, status: str, seconds: float) -> None:
         """A call that came in before ended with that gRPC status, as "NOT_FOUND"."""
 
-    def frame(self, status: str) -> None:
-        """A frame of a stream was answered, with the status that a call of its own would have had."""
+    def image(self, status: str) -> None:
+        """An image of a stream or a batch was answered, with the status that a call of its own would have had."""
 
     def stage(self, stage: str, seconds: float) -> None:
         """A stage of a request, as "receiver/decode", took so long."""

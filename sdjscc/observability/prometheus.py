@@ -42,7 +42,7 @@ class PrometheusMeter(Meter):
         self._calls = self._counter("calls", "Calls that ended; a stream is one.", "method", "status")
         self._in_flight = self._gauge("calls_in_flight", "Calls that came in and have not ended.", "method")
         self._call_seconds = self._histogram("call_seconds", "From a call's begin to its end.", _SECONDS, "method")
-        self._frames = self._counter("stream_frames", "Frames of streams that were answered.", "status")
+        self._images = self._counter("call_images", "Images of streams and batches that were answered.", "status")
         self._stage_seconds = self._histogram("stage_seconds", "Time of a stage of a request.", _SECONDS, "stage")
         self._batch = self._histogram("batch_items", "Items that a thread took together.", _ITEMS)
         self._wait = self._histogram("queue_wait_seconds", "How long an item waited for a thread.", _SECONDS)
@@ -77,8 +77,8 @@ class PrometheusMeter(Meter):
         self._call_seconds.labels(method).observe(seconds)
         self._in_flight.labels(method).dec()
 
-    def frame(self, status: str) -> None:
-        self._frames.labels(status).inc()
+    def image(self, status: str) -> None:
+        self._images.labels(status).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
         self._stage_seconds.labels(stage).observe(seconds)

@@ -25,6 +25,7 @@ class ServiceSettings(BaseSettings):
         None, description="file that receives the address once it serves, for whoever started it on port 0"
     )
     max_message_bytes: int = Field(DEFAULT_MAX_MESSAGE_BYTES, gt=0, description="largest message taken or sent, bytes")
+    max_images: int = Field(64, gt=0, description="images of one call; beyond, INVALID_ARGUMENT")
     max_client_calls: int = Field(
         512, gt=0, description="calls of one client that are under way at a time; beyond, RESOURCE_EXHAUSTED"
     )

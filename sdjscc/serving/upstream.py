@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import Any, Literal
+
 import grpc
 
 from sdjscc.observability.tracer import tracer
+from sdjscc.serving.batch import receive_result
 from sdjscc.serving.request_id import current_request_id
-from sdjscc.serving.status import upstream_failure
+from sdjscc.serving.status import UpstreamFailed, upstream_failure
 from sdjscc.serving.tls import RenewedStub
-from sdjscc.v1.receiver_pb2 import ReceiveRequest, ReceiveResponse
+from sdjscc.v1.receiver_pb2 import (
+    ReceiveBatchRequest,
+    ReceiveBatchResponse,
+    ReceiveRequest,
+    ReceiveResponse,
+    ReceiveResult,
+)
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceStub
 from sdjscc.wire.metadata import REQUEST_ID_KEY
 from sdjscc.wire.options import channel_options
@@ -16,13 +27,14 @@ from sdjscc.wire.tls import PLAINTEXT, TlsFiles
 
 __all__ = ["Upstream"]
 
-_RECEIVE = "/sdjscc.v1.ReceiverService/Receive"
+_SERVICE = "/sdjscc.v1.ReceiverService/"
 
 
 class Upstream:
     """Hands requests on, with the request id and what is left of the caller's deadline.
 
     Args:
+        service: this one's name, for errors.
         address: of a channel or a receiver, ``host:port`` or any gRPC target.
         timeout_s: longest wait where the caller set no deadline.
         max_message_bytes: largest message sent or taken.
@@ -32,27 +44,63 @@ class Upstream:
 
     def __init__(
         self,
+        service: str,
         address: str,
         timeout_s: float,
         max_message_bytes: int,
         tls: TlsFiles = PLAINTEXT,
         insecure: bool = False,
     ) -> None:
-        self._address, self._timeout_s = address, timeout_s
+        self._service, self._address, self._timeout_s = service, address, timeout_s
         self._receiver = RenewedStub(ReceiverServiceStub, address, channel_options(max_message_bytes), tls, insecure)
 
     async def receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
         """The upstream's answer; raises `UpstreamFailed`. Cancelling this call cancels the one behind it."""
+        response: ReceiveResponse = await self._call("Receive", request, context)
+        return response
+
+    async def receive_batch(
+        self, requests: Sequence[ReceiveRequest | Exception], context: grpc.aio.ServicerContext
+    ) -> list[ReceiveResult]:
+        """What becomes of each, in their order: the upstream's answers to one call, and failures of what failed here
+        before, or with the call."""
+        sent = [request for request in requests if not isinstance(request, Exception)]
+        answers: Iterator[ReceiveResult | Exception]
+        try:
+            answers = iter(await self._answers(sent, context) if sent else ())
+        except UpstreamFailed as error:
+            answers = repeat(error)
+        return [
+            receive_result(request if isinstance(request, Exception) else next(answers), self._service)
+            for request in requests
+        ]
+
+    async def _answers(
+        self, requests: Sequence[ReceiveRequest], context: grpc.aio.ServicerContext
+    ) -> Sequence[ReceiveResult]:
+        response: ReceiveBatchResponse = await self._call(
+            "ReceiveBatch", ReceiveBatchRequest(requests=requests), context
+        )
+        if len(response.results) != len(requests):
+            raise UpstreamFailed(
+                grpc.StatusCode.INTERNAL,
+                f"the upstream {self._address} answered {len(response.results)} of {len(requests)} images; "
+                "run the same version there",
+            )
+        return response.results
+
+    async def _call(
+        self, method: Literal["Receive", "ReceiveBatch"], request: object, context: grpc.aio.ServicerContext
+    ) -> Any:
         remaining = context.time_remaining()
         timeout_s = self._timeout_s if remaining is None else remaining
         try:
-            with tracer().calling(_RECEIVE) as trace:
-                response: ReceiveResponse = await self._receiver.get().Receive(
-                    request, timeout=timeout_s, metadata=((REQUEST_ID_KEY, current_request_id.get()), *trace)
-                )
+            with tracer().calling(_SERVICE + method) as trace:
+                call = getattr(self._receiver.get(), method)
+                metadata = ((REQUEST_ID_KEY, current_request_id.get()), *trace)
+                return await call(request, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise upstream_failure(error, self._address, timeout_s) from error
-        return response
 
     async def close(self) -> None:
         await self._receiver.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sdjscc.observability.meter import meter
 from sdjscc.serving.cores import usable_cores
@@ -58,13 +58,20 @@ class Work(Generic[Item, Result]):
     """How long an item may wait for others, seconds, though a thread is free."""
 
 
-def one_by_one(function: Callable[[Item], Result]) -> Work[Item, Result]:
-    """Work whose items are done each by itself."""
+def one_by_one(function: Callable[[Item], Result], together: int = 1) -> Work[Item, Result]:
+    """Work whose items are done each by itself, though one thread may take ``together`` of them at a time."""
 
     def do(jobs: Sequence[Job[Item]]) -> list[Result | Exception]:
-        return [function(job.item) for job in jobs]
+        return [outcome(job) for job in jobs]
 
-    return Work(do)
+    def outcome(job: Job[Item]) -> Result | Exception:
+        try:
+            job.check_wanted()
+            return function(job.item)
+        except Exception as error:
+            return error
+
+    return Work(do, together)
 
 
 @dataclass(eq=False)
@@ -123,6 +130,41 @@ class Workers:
             remaining_s: what is left until the caller's deadline, seconds; `DeadlinePassed` is raised, and nothing run,
                 where no thread is free before. None for no deadline.
         """
+        future = self._put(work, item, alike, remaining_s)
+        self._start()
+        return await future
+
+    async def run_all(
+        self, tasks: Sequence[tuple[Work[Item, Result], Item, Hashable]], remaining_s: float | None = None
+    ) -> list[Result | Exception]:
+        """As `run`, for items that came together, each with its work and its ``alike``.
+
+        Returns:
+            A result or an exception for each, in their order.
+        """
+        futures: list[asyncio.Future[Result]] = []
+        for work, item, alike in tasks:
+            try:
+                future = self._put(work, item, alike, remaining_s)
+            except Overloaded as error:
+                future = asyncio.get_running_loop().create_future()
+                future.set_exception(error)
+            futures.append(future)
+        self._start()
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+        # A future is cancelled only with the call itself, and then nothing is returned.
+        return cast("list[Result | Exception]", outcomes)
+
+    def close(self) -> None:
+        """Drop what waits and let what runs finish."""
+        self._waiting.clear()
+        if self._wake is not None:
+            self._wake.cancel()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _put(
+        self, work: Work[Item, Result], item: Item, alike: Hashable, remaining_s: float | None
+    ) -> asyncio.Future[Result]:
         if len(self._waiting) >= self._queue + self._free:
             self._drop_unwanted()
             if len(self._waiting) >= self._queue + self._free:
@@ -131,15 +173,7 @@ class Workers:
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         deadline_s = None if remaining_s is None else time.monotonic() + remaining_s
         self._waiting.append(_Waiting(work, alike, Job(item, deadline_s, future), future))
-        self._start()
-        return await future
-
-    def close(self) -> None:
-        """Drop what waits and let what runs finish."""
-        self._waiting.clear()
-        if self._wake is not None:
-            self._wake.cancel()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        return future
 
     def _start(self) -> None:
         if self._wake is not None:

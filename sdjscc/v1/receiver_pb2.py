@@ -22,35 +22,42 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from sdjscc.v1 import failure_pb2 as sdjscc_dot_v1_dot_failure__pb2
 from sdjscc.v1 import image_pb2 as sdjscc_dot_v1_dot_image__pb2
 from sdjscc.v1 import tensor_pb2 as sdjscc_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sdjscc/v1/receiver.proto\x12\tsdjscc.v1\x1a\x15sdjscc/v1/image.proto\x1a\x16sdjscc/v1/tensor.proto\"\xc4\x01\n\x0eReceiveRequest\x12-\n\x0ctransmission\x18\x01 \x01(\x0b\x32\x17.sdjscc.v1.Transmission\x12%\n\x08\x64\x65livery\x18\x02 \x01(\x0b\x32\x13.sdjscc.v1.Delivery\x12*\n\x07\x63hannel\x18\x03 \x01(\x0b\x32\x19.sdjscc.v1.ChannelRequest\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.sdjscc.v1.ChannelConditions\"\xe8\x01\n\x0cTransmission\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\x0b\n\x03\x62pp\x18\x02 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\x12\x11\n\tbit_shape\x18\x06 \x03(\r\x12\x15\n\rconstellation\x18\x07 \x01(\t\x12$\n\x04\x62its\x18\x08 \x01(\x0b\x32\x14.sdjscc.v1.BitTensorH\x00\x12*\n\x07symbols\x18\t \x01(\x0b\x32\x17.sdjscc.v1.SymbolTensorH\x00\x42\t\n\x07payload\"U\n\x08\x44\x65livery\x12,\n\x0cimage_format\x18\x01 \x01(\x0e\x32\x16.sdjscc.v1.ImageFormat\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x0c\n\x04task\x18\x03 \x01(\t\"L\n\x0e\x43hannelRequest\x12\x13\n\x06snr_db\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\t\n\x07_snr_dbB\x07\n\x05_seed\"@\n\x11\x43hannelConditions\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06snr_db\x18\x02 \x01(\x01\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"\xe2\x01\n\x0fReceiveResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.sdjscc.v1.Image\x12 \n\x06labels\x18\x02 \x03(\x0b\x32\x10.sdjscc.v1.Label\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.sdjscc.v1.ChannelConditions\x12\'\n\x07timings\x18\x05 \x03(\x0b\x32\x16.sdjscc.v1.StageTiming\x12#\n\x07outcome\x18\x06 \x01(\x0e\x32\x12.sdjscc.v1.Outcome\"*\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"2\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x14\n\x0cmilliseconds\x18\x02 \x01(\x01*g\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RECEIVED\x10\x01\x12\x13\n\x0fOUTCOME_DAMAGED\x10\x02\x12\x18\n\x14OUTCOME_NOTHING_SENT\x10\x03\x32S\n\x0fReceiverService\x12@\n\x07Receive\x12\x19.sdjscc.v1.ReceiveRequest\x1a\x1a.sdjscc.v1.ReceiveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sdjscc/v1/receiver.proto\x12\tsdjscc.v1\x1a\x17sdjscc/v1/failure.proto\x1a\x15sdjscc/v1/image.proto\x1a\x16sdjscc/v1/tensor.proto\"\xc4\x01\n\x0eReceiveRequest\x12-\n\x0ctransmission\x18\x01 \x01(\x0b\x32\x17.sdjscc.v1.Transmission\x12%\n\x08\x64\x65livery\x18\x02 \x01(\x0b\x32\x13.sdjscc.v1.Delivery\x12*\n\x07\x63hannel\x18\x03 \x01(\x0b\x32\x19.sdjscc.v1.ChannelRequest\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.sdjscc.v1.ChannelConditions\"\xe8\x01\n\x0cTransmission\x12\r\n\x05\x63odec\x18\x01 \x01(\t\x12\x0b\n\x03\x62pp\x18\x02 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t\x12\r\n\x05width\x18\x04 \x01(\r\x12\x0e\n\x06height\x18\x05 \x01(\r\x12\x11\n\tbit_shape\x18\x06 \x03(\r\x12\x15\n\rconstellation\x18\x07 \x01(\t\x12$\n\x04\x62its\x18\x08 \x01(\x0b\x32\x14.sdjscc.v1.BitTensorH\x00\x12*\n\x07symbols\x18\t \x01(\x0b\x32\x17.sdjscc.v1.SymbolTensorH\x00\x42\t\n\x07payload\"U\n\x08\x44\x65livery\x12,\n\x0cimage_format\x18\x01 \x01(\x0e\x32\x16.sdjscc.v1.ImageFormat\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x0c\n\x04task\x18\x03 \x01(\t\"L\n\x0e\x43hannelRequest\x12\x13\n\x06snr_db\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x01\x88\x01\x01\x42\t\n\x07_snr_dbB\x07\n\x05_seed\"@\n\x11\x43hannelConditions\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06snr_db\x18\x02 \x01(\x01\x12\x0c\n\x04seed\x18\x03 \x01(\x04\"\xe2\x01\n\x0fReceiveResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.sdjscc.v1.Image\x12 \n\x06labels\x18\x02 \x03(\x0b\x32\x10.sdjscc.v1.Label\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x30\n\nconditions\x18\x04 \x03(\x0b\x32\x1c.sdjscc.v1.ChannelConditions\x12\'\n\x07timings\x18\x05 \x03(\x0b\x32\x16.sdjscc.v1.StageTiming\x12#\n\x07outcome\x18\x06 \x01(\x0e\x32\x12.sdjscc.v1.Outcome\"B\n\x13ReceiveBatchRequest\x12+\n\x08requests\x18\x01 \x03(\x0b\x32\x19.sdjscc.v1.ReceiveRequest\"A\n\x14ReceiveBatchResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.sdjscc.v1.ReceiveResult\"p\n\rReceiveResult\x12.\n\x08response\x18\x01 \x01(\x0b\x32\x1a.sdjscc.v1.ReceiveResponseH\x00\x12%\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.sdjscc.v1.FailureH\x00\x42\x08\n\x06result\"*\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x02\"2\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x14\n\x0cmilliseconds\x18\x02 \x01(\x01*g\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_RECEIVED\x10\x01\x12\x13\n\x0fOUTCOME_DAMAGED\x10\x02\x12\x18\n\x14OUTCOME_NOTHING_SENT\x10\x03\x32\xa4\x01\n\x0fReceiverService\x12@\n\x07Receive\x12\x19.sdjscc.v1.ReceiveRequest\x1a\x1a.sdjscc.v1.ReceiveResponse\x12O\n\x0cReceiveBatch\x12\x1e.sdjscc.v1.ReceiveBatchRequest\x1a\x1f.sdjscc.v1.ReceiveBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sdjscc.v1.receiver_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=1076
-  _globals['_OUTCOME']._serialized_end=1179
-  _globals['_RECEIVEREQUEST']._serialized_start=87
-  _globals['_RECEIVEREQUEST']._serialized_end=283
-  _globals['_TRANSMISSION']._serialized_start=286
-  _globals['_TRANSMISSION']._serialized_end=518
-  _globals['_DELIVERY']._serialized_start=520
-  _globals['_DELIVERY']._serialized_end=605
-  _globals['_CHANNELREQUEST']._serialized_start=607
-  _globals['_CHANNELREQUEST']._serialized_end=683
-  _globals['_CHANNELCONDITIONS']._serialized_start=685
-  _globals['_CHANNELCONDITIONS']._serialized_end=749
-  _globals['_RECEIVERESPONSE']._serialized_start=752
-  _globals['_RECEIVERESPONSE']._serialized_end=978
-  _globals['_LABEL']._serialized_start=980
-  _globals['_LABEL']._serialized_end=1022
-  _globals['_STAGETIMING']._serialized_start=1024
-  _globals['_STAGETIMING']._serialized_end=1074
-  _globals['_RECEIVERSERVICE']._serialized_start=1181
-  _globals['_RECEIVERSERVICE']._serialized_end=1264
+  _globals['_OUTCOME']._serialized_start=1350
+  _globals['_OUTCOME']._serialized_end=1453
+  _globals['_RECEIVEREQUEST']._serialized_start=112
+  _globals['_RECEIVEREQUEST']._serialized_end=308
+  _globals['_TRANSMISSION']._serialized_start=311
+  _globals['_TRANSMISSION']._serialized_end=543
+  _globals['_DELIVERY']._serialized_start=545
+  _globals['_DELIVERY']._serialized_end=630
+  _globals['_CHANNELREQUEST']._serialized_start=632
+  _globals['_CHANNELREQUEST']._serialized_end=708
+  _globals['_CHANNELCONDITIONS']._serialized_start=710
+  _globals['_CHANNELCONDITIONS']._serialized_end=774
+  _globals['_RECEIVERESPONSE']._serialized_start=777
+  _globals['_RECEIVERESPONSE']._serialized_end=1003
+  _globals['_RECEIVEBATCHREQUEST']._serialized_start=1005
+  _globals['_RECEIVEBATCHREQUEST']._serialized_end=1071
+  _globals['_RECEIVEBATCHRESPONSE']._serialized_start=1073
+  _globals['_RECEIVEBATCHRESPONSE']._serialized_end=1138
+  _globals['_RECEIVERESULT']._serialized_start=1140
+  _globals['_RECEIVERESULT']._serialized_end=1252
+  _globals['_LABEL']._serialized_start=1254
+  _globals['_LABEL']._serialized_end=1296
+  _globals['_STAGETIMING']._serialized_start=1298
+  _globals['_STAGETIMING']._serialized_end=1348
+  _globals['_RECEIVERSERVICE']._serialized_start=1456
+  _globals['_RECEIVERSERVICE']._serialized_end=1620
 # @@protoc_insertion_point(module_scope)

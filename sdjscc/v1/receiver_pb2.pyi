@@ -1,3 +1,4 @@
+from sdjscc.v1 import failure_pb2 as _failure_pb2
 from sdjscc.v1 import image_pb2 as _image_pb2
 from sdjscc.v1 import tensor_pb2 as _tensor_pb2
 from google.protobuf.internal import containers as _containers
@@ -97,6 +98,26 @@ class ReceiveResponse(_message.Message):
     timings: _containers.RepeatedCompositeFieldContainer[StageTiming]
     outcome: Outcome
     def __init__(self, image: _Optional[_Union[_image_pb2.Image, _Mapping]] = ..., labels: _Optional[_Iterable[_Union[Label, _Mapping]]] = ..., task: _Optional[str] = ..., conditions: _Optional[_Iterable[_Union[ChannelConditions, _Mapping]]] = ..., timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., outcome: _Optional[_Union[Outcome, str]] = ...) -> None: ...
+
+class ReceiveBatchRequest(_message.Message):
+    __slots__ = ("requests",)
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    requests: _containers.RepeatedCompositeFieldContainer[ReceiveRequest]
+    def __init__(self, requests: _Optional[_Iterable[_Union[ReceiveRequest, _Mapping]]] = ...) -> None: ...
+
+class ReceiveBatchResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ReceiveResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[ReceiveResult, _Mapping]]] = ...) -> None: ...
+
+class ReceiveResult(_message.Message):
+    __slots__ = ("response", "failure")
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    response: ReceiveResponse
+    failure: _failure_pb2.Failure
+    def __init__(self, response: _Optional[_Union[ReceiveResponse, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class Label(_message.Message):
     __slots__ = ("name", "probability")

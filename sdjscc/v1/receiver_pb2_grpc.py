@@ -41,6 +41,11 @@ class ReceiverServiceStub(object):
                 request_serializer=sdjscc_dot_v1_dot_receiver__pb2.ReceiveRequest.SerializeToString,
                 response_deserializer=sdjscc_dot_v1_dot_receiver__pb2.ReceiveResponse.FromString,
                 _registered_method=True)
+        self.ReceiveBatch = channel.unary_unary(
+                '/sdjscc.v1.ReceiverService/ReceiveBatch',
+                request_serializer=sdjscc_dot_v1_dot_receiver__pb2.ReceiveBatchRequest.SerializeToString,
+                response_deserializer=sdjscc_dot_v1_dot_receiver__pb2.ReceiveBatchResponse.FromString,
+                _registered_method=True)
 
 
 class ReceiverServiceServicer(object):
@@ -55,6 +60,13 @@ class ReceiverServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReceiveBatch(self, request, context):
+        """Does so for several images. One that fails is answered with its failure and spoils no other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReceiverServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +74,11 @@ def add_ReceiverServiceServicer_to_server(servicer, server):
                     servicer.Receive,
                     request_deserializer=sdjscc_dot_v1_dot_receiver__pb2.ReceiveRequest.FromString,
                     response_serializer=sdjscc_dot_v1_dot_receiver__pb2.ReceiveResponse.SerializeToString,
+            ),
+            'ReceiveBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveBatch,
+                    request_deserializer=sdjscc_dot_v1_dot_receiver__pb2.ReceiveBatchRequest.FromString,
+                    response_serializer=sdjscc_dot_v1_dot_receiver__pb2.ReceiveBatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +110,33 @@ class ReceiverService(object):
             '/sdjscc.v1.ReceiverService/Receive',
             sdjscc_dot_v1_dot_receiver__pb2.ReceiveRequest.SerializeToString,
             sdjscc_dot_v1_dot_receiver__pb2.ReceiveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sdjscc.v1.ReceiverService/ReceiveBatch',
+            sdjscc_dot_v1_dot_receiver__pb2.ReceiveBatchRequest.SerializeToString,
+            sdjscc_dot_v1_dot_receiver__pb2.ReceiveBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

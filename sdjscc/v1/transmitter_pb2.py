@@ -22,33 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from sdjscc.v1 import failure_pb2 as sdjscc_dot_v1_dot_failure__pb2
 from sdjscc.v1 import image_pb2 as sdjscc_dot_v1_dot_image__pb2
 from sdjscc.v1 import receiver_pb2 as sdjscc_dot_v1_dot_receiver__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsdjscc/v1/transmitter.proto\x12\tsdjscc.v1\x1a\x15sdjscc/v1/image.proto\x1a\x18sdjscc/v1/receiver.proto\"\xa1\x01\n\x0fTransmitRequest\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.sdjscc.v1.Image\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x0b\n\x03\x62pp\x18\x03 \x01(\x01\x12%\n\x08\x64\x65livery\x18\x04 \x01(\x0b\x32\x13.sdjscc.v1.Delivery\x12*\n\x07\x63hannel\x18\x05 \x01(\x0b\x32\x19.sdjscc.v1.ChannelRequest\"\xa9\x01\n\x10TransmitResponse\x12,\n\x08received\x18\x01 \x01(\x0b\x32\x1a.sdjscc.v1.ReceiveResponse\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x0b\n\x03\x62pp\x18\x03 \x01(\x01\x12\x0c\n\x04\x62its\x18\x04 \x01(\x04\x12\x14\n\x0c\x63hannel_uses\x18\x05 \x01(\x04\x12\'\n\x07timings\x18\x06 \x03(\x0b\x32\x16.sdjscc.v1.StageTiming\"V\n\x15TransmitStreamRequest\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\x04\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x1a.sdjscc.v1.TransmitRequest\"\x8e\x01\n\x16TransmitStreamResponse\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\x04\x12/\n\x08response\x18\x02 \x01(\x0b\x32\x1b.sdjscc.v1.TransmitResponseH\x00\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x15.sdjscc.v1.FrameErrorH\x00\x42\t\n\x07outcome\"Y\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x1a\n\rretry_after_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x10\n\x0e_retry_after_s\"\x13\n\x11ListCodecsRequest\"Q\n\x12ListCodecsResponse\x12$\n\x06\x63odecs\x18\x01 \x03(\x0b\x32\x14.sdjscc.v1.CodecInfo\x12\x15\n\rdefault_codec\x18\x02 \x01(\t\">\n\tCodecInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x62pp\x18\x02 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t2\xff\x01\n\x12TransmitterService\x12\x43\n\x08Transmit\x12\x1a.sdjscc.v1.TransmitRequest\x1a\x1b.sdjscc.v1.TransmitResponse\x12Y\n\x0eTransmitStream\x12 .sdjscc.v1.TransmitStreamRequest\x1a!.sdjscc.v1.TransmitStreamResponse(\x01\x30\x01\x12I\n\nListCodecs\x12\x1c.sdjscc.v1.ListCodecsRequest\x1a\x1d.sdjscc.v1.ListCodecsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsdjscc/v1/transmitter.proto\x12\tsdjscc.v1\x1a\x17sdjscc/v1/failure.proto\x1a\x15sdjscc/v1/image.proto\x1a\x18sdjscc/v1/receiver.proto\"\xa1\x01\n\x0fTransmitRequest\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.sdjscc.v1.Image\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x0b\n\x03\x62pp\x18\x03 \x01(\x01\x12%\n\x08\x64\x65livery\x18\x04 \x01(\x0b\x32\x13.sdjscc.v1.Delivery\x12*\n\x07\x63hannel\x18\x05 \x01(\x0b\x32\x19.sdjscc.v1.ChannelRequest\"\xa9\x01\n\x10TransmitResponse\x12,\n\x08received\x18\x01 \x01(\x0b\x32\x1a.sdjscc.v1.ReceiveResponse\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x0b\n\x03\x62pp\x18\x03 \x01(\x01\x12\x0c\n\x04\x62its\x18\x04 \x01(\x04\x12\x14\n\x0c\x63hannel_uses\x18\x05 \x01(\x04\x12\'\n\x07timings\x18\x06 \x03(\x0b\x32\x16.sdjscc.v1.StageTiming\"D\n\x14TransmitBatchRequest\x12,\n\x08requests\x18\x01 \x03(\x0b\x32\x1a.sdjscc.v1.TransmitRequest\"C\n\x15TransmitBatchResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.sdjscc.v1.TransmitResult\"r\n\x0eTransmitResult\x12/\n\x08response\x18\x01 \x01(\x0b\x32\x1b.sdjscc.v1.TransmitResponseH\x00\x12%\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.sdjscc.v1.FailureH\x00\x42\x08\n\x06result\"V\n\x15TransmitStreamRequest\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\x04\x12+\n\x07request\x18\x02 \x01(\x0b\x32\x1a.sdjscc.v1.TransmitRequest\"\x8b\x01\n\x16TransmitStreamResponse\x12\x10\n\x08\x66rame_id\x18\x01 \x01(\x04\x12/\n\x08response\x18\x02 \x01(\x0b\x32\x1b.sdjscc.v1.TransmitResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.sdjscc.v1.FailureH\x00\x42\t\n\x07outcome\"\x13\n\x11ListCodecsRequest\"Q\n\x12ListCodecsResponse\x12$\n\x06\x63odecs\x18\x01 \x03(\x0b\x32\x14.sdjscc.v1.CodecInfo\x12\x15\n\rdefault_codec\x18\x02 \x01(\t\">\n\tCodecInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x62pp\x18\x02 \x01(\x01\x12\x16\n\x0eweights_sha256\x18\x03 \x01(\t2\xd3\x02\n\x12TransmitterService\x12\x43\n\x08Transmit\x12\x1a.sdjscc.v1.TransmitRequest\x1a\x1b.sdjscc.v1.TransmitResponse\x12R\n\rTransmitBatch\x12\x1f.sdjscc.v1.TransmitBatchRequest\x1a .sdjscc.v1.TransmitBatchResponse\x12Y\n\x0eTransmitStream\x12 .sdjscc.v1.TransmitStreamRequest\x1a!.sdjscc.v1.TransmitStreamResponse(\x01\x30\x01\x12I\n\nListCodecs\x12\x1c.sdjscc.v1.ListCodecsRequest\x1a\x1d.sdjscc.v1.ListCodecsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sdjscc.v1.transmitter_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSMITREQUEST']._serialized_start=92
-  _globals['_TRANSMITREQUEST']._serialized_end=253
-  _globals['_TRANSMITRESPONSE']._serialized_start=256
-  _globals['_TRANSMITRESPONSE']._serialized_end=425
-  _globals['_TRANSMITSTREAMREQUEST']._serialized_start=427
-  _globals['_TRANSMITSTREAMREQUEST']._serialized_end=513
-  _globals['_TRANSMITSTREAMRESPONSE']._serialized_start=516
-  _globals['_TRANSMITSTREAMRESPONSE']._serialized_end=658
-  _globals['_FRAMEERROR']._serialized_start=660
-  _globals['_FRAMEERROR']._serialized_end=749
-  _globals['_LISTCODECSREQUEST']._serialized_start=751
-  _globals['_LISTCODECSREQUEST']._serialized_end=770
-  _globals['_LISTCODECSRESPONSE']._serialized_start=772
-  _globals['_LISTCODECSRESPONSE']._serialized_end=853
-  _globals['_CODECINFO']._serialized_start=855
-  _globals['_CODECINFO']._serialized_end=917
-  _globals['_TRANSMITTERSERVICE']._serialized_start=920
-  _globals['_TRANSMITTERSERVICE']._serialized_end=1175
+  _globals['_TRANSMITREQUEST']._serialized_start=117
+  _globals['_TRANSMITREQUEST']._serialized_end=278
+  _globals['_TRANSMITRESPONSE']._serialized_start=281
+  _globals['_TRANSMITRESPONSE']._serialized_end=450
+  _globals['_TRANSMITBATCHREQUEST']._serialized_start=452
+  _globals['_TRANSMITBATCHREQUEST']._serialized_end=520
+  _globals['_TRANSMITBATCHRESPONSE']._serialized_start=522
+  _globals['_TRANSMITBATCHRESPONSE']._serialized_end=589
+  _globals['_TRANSMITRESULT']._serialized_start=591
+  _globals['_TRANSMITRESULT']._serialized_end=705
+  _globals['_TRANSMITSTREAMREQUEST']._serialized_start=707
+  _globals['_TRANSMITSTREAMREQUEST']._serialized_end=793
+  _globals['_TRANSMITSTREAMRESPONSE']._serialized_start=796
+  _globals['_TRANSMITSTREAMRESPONSE']._serialized_end=935
+  _globals['_LISTCODECSREQUEST']._serialized_start=937
+  _globals['_LISTCODECSREQUEST']._serialized_end=956
+  _globals['_LISTCODECSRESPONSE']._serialized_start=958
+  _globals['_LISTCODECSRESPONSE']._serialized_end=1039
+  _globals['_CODECINFO']._serialized_start=1041
+  _globals['_CODECINFO']._serialized_end=1103
+  _globals['_TRANSMITTERSERVICE']._serialized_start=1106
+  _globals['_TRANSMITTERSERVICE']._serialized_end=1445
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from sdjscc.v1 import failure_pb2 as _failure_pb2
 from sdjscc.v1 import image_pb2 as _image_pb2
 from sdjscc.v1 import receiver_pb2 as _receiver_pb2
 from google.protobuf.internal import containers as _containers
@@ -38,6 +39,26 @@ class TransmitResponse(_message.Message):
     timings: _containers.RepeatedCompositeFieldContainer[_receiver_pb2.StageTiming]
     def __init__(self, received: _Optional[_Union[_receiver_pb2.ReceiveResponse, _Mapping]] = ..., codec: _Optional[str] = ..., bpp: _Optional[float] = ..., bits: _Optional[int] = ..., channel_uses: _Optional[int] = ..., timings: _Optional[_Iterable[_Union[_receiver_pb2.StageTiming, _Mapping]]] = ...) -> None: ...
 
+class TransmitBatchRequest(_message.Message):
+    __slots__ = ("requests",)
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    requests: _containers.RepeatedCompositeFieldContainer[TransmitRequest]
+    def __init__(self, requests: _Optional[_Iterable[_Union[TransmitRequest, _Mapping]]] = ...) -> None: ...
+
+class TransmitBatchResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[TransmitResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[TransmitResult, _Mapping]]] = ...) -> None: ...
+
+class TransmitResult(_message.Message):
+    __slots__ = ("response", "failure")
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    response: TransmitResponse
+    failure: _failure_pb2.Failure
+    def __init__(self, response: _Optional[_Union[TransmitResponse, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ...) -> None: ...
+
 class TransmitStreamRequest(_message.Message):
     __slots__ = ("frame_id", "request")
     FRAME_ID_FIELD_NUMBER: _ClassVar[int]
@@ -53,18 +74,8 @@ class TransmitStreamResponse(_message.Message):
     ERROR_FIELD_NUMBER: _ClassVar[int]
     frame_id: int
     response: TransmitResponse
-    error: FrameError
-    def __init__(self, frame_id: _Optional[int] = ..., response: _Optional[_Union[TransmitResponse, _Mapping]] = ..., error: _Optional[_Union[FrameError, _Mapping]] = ...) -> None: ...
-
-class FrameError(_message.Message):
-    __slots__ = ("code", "message", "retry_after_s")
-    CODE_FIELD_NUMBER: _ClassVar[int]
-    MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    RETRY_AFTER_S_FIELD_NUMBER: _ClassVar[int]
-    code: int
-    message: str
-    retry_after_s: float
-    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., retry_after_s: _Optional[float] = ...) -> None: ...
+    error: _failure_pb2.Failure
+    def __init__(self, frame_id: _Optional[int] = ..., response: _Optional[_Union[TransmitResponse, _Mapping]] = ..., error: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class ListCodecsRequest(_message.Message):
     __slots__ = ()

@@ -40,6 +40,11 @@ class TransmitterServiceStub(object):
                 request_serializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitRequest.SerializeToString,
                 response_deserializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitResponse.FromString,
                 _registered_method=True)
+        self.TransmitBatch = channel.unary_unary(
+                '/sdjscc.v1.TransmitterService/TransmitBatch',
+                request_serializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitBatchRequest.SerializeToString,
+                response_deserializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitBatchResponse.FromString,
+                _registered_method=True)
         self.TransmitStream = channel.stream_stream(
                 '/sdjscc.v1.TransmitterService/TransmitStream',
                 request_serializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitStreamRequest.SerializeToString,
@@ -58,6 +63,14 @@ class TransmitterServiceServicer(object):
 
     def Transmit(self, request, context):
         """Sends one image.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransmitBatch(self, request, context):
+        """Sends several images in one call, which costs each of them less than a call of its own, and answers once all are
+        there. One that fails is answered with its failure and spoils no other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +98,11 @@ def add_TransmitterServiceServicer_to_server(servicer, server):
                     servicer.Transmit,
                     request_deserializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitRequest.FromString,
                     response_serializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitResponse.SerializeToString,
+            ),
+            'TransmitBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransmitBatch,
+                    request_deserializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitBatchRequest.FromString,
+                    response_serializer=sdjscc_dot_v1_dot_transmitter__pb2.TransmitBatchResponse.SerializeToString,
             ),
             'TransmitStream': grpc.stream_stream_rpc_method_handler(
                     servicer.TransmitStream,
@@ -125,6 +143,33 @@ class TransmitterService(object):
             '/sdjscc.v1.TransmitterService/Transmit',
             sdjscc_dot_v1_dot_transmitter__pb2.TransmitRequest.SerializeToString,
             sdjscc_dot_v1_dot_transmitter__pb2.TransmitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransmitBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sdjscc.v1.TransmitterService/TransmitBatch',
+            sdjscc_dot_v1_dot_transmitter__pb2.TransmitBatchRequest.SerializeToString,
+            sdjscc_dot_v1_dot_transmitter__pb2.TransmitBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,8 +21,10 @@ NO_RETRY = (RETRY_PUSHBACK_KEY, "-1")
 # out, because its answers are on their way, and SetConditions, because a repetition could undo what another set.
 _REPEATABLE = (
     ("sdjscc.v1.TransmitterService", "Transmit"),
+    ("sdjscc.v1.TransmitterService", "TransmitBatch"),
     ("sdjscc.v1.TransmitterService", "ListCodecs"),
     ("sdjscc.v1.ReceiverService", "Receive"),
+    ("sdjscc.v1.ReceiverService", "ReceiveBatch"),
     ("sdjscc.v1.ChannelService", "GetConditions"),
 )
 

@@ -93,7 +93,12 @@ async def _transmitter(settings: ServiceSettings) -> Service:
     assert isinstance(settings, TransmitterSettings)
     workers = _workers(settings)
     upstream = Upstream(
-        settings.upstream, settings.upstream_timeout_s, settings.max_message_bytes, settings.tls, settings.insecure
+        "transmitter",
+        settings.upstream,
+        settings.upstream_timeout_s,
+        settings.max_message_bytes,
+        settings.tls,
+        settings.insecure,
     )
     codecs = OneCodec()
 
@@ -110,6 +115,7 @@ async def _transmitter(settings: ServiceSettings) -> Service:
             settings.max_batch,
             settings.max_delay_ms / 1e3,
             settings.max_pixels,
+            settings.max_images,
             settings.stream_window,
         )
         add_TransmitterServiceServicer_to_server(transmitter, server)

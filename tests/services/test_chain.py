@@ -16,6 +16,7 @@ from PIL import Image
 
 from deploy.local import LocalLink, ServiceProcess
 from sdjscc.client import AsyncClient, Client, LinkError, Result
+from sdjscc.client.messages import Options, build_batch
 from sdjscc.codecs import DEFAULT_CODEC, CodecRegistry
 from sdjscc.data.images import encode_image
 from sdjscc.engines import select
@@ -24,6 +25,7 @@ from sdjscc.metrics import psnr_db
 from sdjscc.v1.channel_pb2 import GetConditionsRequest, SetConditionsRequest
 from sdjscc.v1.channel_pb2_grpc import ChannelServiceStub
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceStub
+from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
 from tests.services.requests import TIMEOUT_S, receive_request, stubs
 
 Pixels = NDArray[np.uint8]
@@ -175,6 +177,51 @@ def test_timings_name_every_stage(client: Client, photograph: Pixels) -> None:
     assert {"transmitter/unpack", "transmitter/encode", "channel/noise"} <= timings.keys()
     assert {f"receiver/{stage}" for stage in stages} <= timings.keys()
     assert all(milliseconds >= 0 for milliseconds in timings.values())
+
+
+def test_a_batch_answers_each_image_as_a_call_of_its_own_would(client: Client, cat: Pixels) -> None:
+    """Sizes are mixed on purpose: only equal ones are encoded and decoded together."""
+    crops = [np.ascontiguousarray(cat[: 40 + 8 * (i % 3), 9 * i : 9 * i + 96]) for i in range(12)]
+    results = client.transmit_batch(crops, snr_db=5, seed=3, task="stl10")
+    assert len(results) == len(crops)
+    for crop, result in zip(crops, results, strict=True):
+        assert isinstance(result, Result)
+        alone = client.transmit(crop, snr_db=5, seed=3, task="stl10")
+        assert np.array_equal(result.original, crop)
+        assert np.abs(alone.image.astype(int) - result.image).max() <= 1
+        assert alone.labels[0].name == result.labels[0].name
+        assert alone.conditions == result.conditions
+        assert alone.timings_ms.keys() == result.timings_ms.keys()
+
+
+def test_an_image_that_fails_spoils_none_of_its_batch(client: Client, photograph: Pixels) -> None:
+    """Wherever on the way it fails: at the transmitter, or where the task is looked up."""
+    request = build_batch([photograph, b"no image", photograph, photograph], Options(snr_db=10.0, seed=1))
+    request.requests[2].delivery.task = "poetry"
+    request.requests[3].channel.snr_db = 1000
+    with grpc.insecure_channel(client.server) as connection:
+        response = TransmitterServiceStub(connection).TransmitBatch(request, timeout=TIMEOUT_S)
+    first, *others = response.results
+    assert first.response.received.labels
+    codes = [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT]
+    assert [result.failure.code for result in others] == [code.value[0] for code in codes]
+    _, undecodable = client.transmit_batch([photograph, b"no image"])
+    assert isinstance(undecodable, LinkError)
+    assert undecodable.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "cannot be decoded" in str(undecodable)
+
+
+@pytest.mark.parametrize(("count", "sentence"), [(0, "batch is empty"), (65, "at most 64")])
+def test_a_batch_has_a_bounded_number_of_images(client: Client, photograph: Pixels, count: int, sentence: str) -> None:
+    with pytest.raises(LinkError, match=sentence) as caught:
+        client.transmit_batch([photograph[:8, :8]] * count)
+    assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_the_asyncio_client_sends_batches_too(link: LocalLink, photograph: Pixels) -> None:
+    async with AsyncClient(link.server) as client:
+        results = await client.transmit_batch([photograph[:32, :32], b"no image"], received_format="none")
+    assert [type(result) for result in results] == [Result, LinkError]
 
 
 def test_a_stream_answers_in_order_and_survives_a_bad_frame(client: Client, cat: Pixels) -> None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from deploy.local import LocalLink, ServiceProcess
 from sdjscc.client import AsyncClient, Client, LinkError
 from sdjscc.errors import SdjsccError
-from sdjscc.v1.receiver_pb2 import ReceiveRequest, ReceiveResponse
+from sdjscc.v1.receiver_pb2 import ReceiveBatchRequest, ReceiveRequest, ReceiveResponse
 from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer, add_ReceiverServiceServicer_to_server
 from tests.services.requests import TIMEOUT_S, receive_request, refused, stubs
 
@@ -88,6 +88,18 @@ def test_an_upstream_that_is_down(tmp_path: Path, photograph: Pixels) -> None:
         with refused(grpc.StatusCode.UNAVAILABLE, f"the upstream {nowhere} cannot be reached; start it"):
             receiver.Receive(receive_request(photograph), timeout=TIMEOUT_S)
         assert time.monotonic() - begin < 10
+
+
+def test_a_batch_whose_upstream_is_down_fails_image_by_image(tmp_path: Path, photograph: Pixels) -> None:
+    nowhere = unused_address()
+    with service("channel", tmp_path, upstream=nowhere) as channel, stubs(channel.address) as (_, receiver):
+        sound, empty = receive_request(photograph), ReceiveRequest()
+        batch = ReceiveBatchRequest(requests=[sound, empty, sound])
+        failures = [result.failure for result in receiver.ReceiveBatch(batch, timeout=TIMEOUT_S).results]
+    unavailable, invalid = (code.value[0] for code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INVALID_ARGUMENT))
+    assert [failure.code for failure in failures] == [unavailable, invalid, unavailable]
+    assert f"{nowhere} cannot be reached" in failures[0].message
+    assert "transmission is empty" in failures[1].message
 
 
 def test_an_upstream_that_comes_up_later_is_found(link: LocalLink, tmp_path: Path, photograph: Pixels) -> None:

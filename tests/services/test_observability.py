@@ -138,7 +138,7 @@ def test_every_call_is_counted_with_its_status_its_stages_and_what_it_carried(
     assert more("transmitter", "calls_total", method=TRANSMIT, status="NOT_FOUND") == 2
     assert more("transmitter", "calls_total", method=TRANSMIT, status="INVALID_ARGUMENT") == 1
     assert more("transmitter", "calls_total", method=STREAM, status="OK") == 1
-    assert more("transmitter", "stream_frames_total", status="OK") == 3
+    assert more("transmitter", "call_images_total", status="OK") == 3
     assert more("transmitter", "call_seconds_count", method=TRANSMIT) == 7
     for service in ("channel", "receiver"):
         assert more(service, "calls_total", method=RECEIVE, status="OK") == 7

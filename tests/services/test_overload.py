@@ -117,7 +117,7 @@ async def serving(
 async def gated_receiver(queue: int = 64) -> AsyncIterator[tuple[ReceiverServiceStub, GatedCodec, CountingTask]]:
     """The receiver on one thread, over a real connection."""
     codec, task, workers = GatedCodec(), CountingTask(), Workers(1, queue)
-    receiver = Receiver(OneCodec(codec), {"counting": task}, "counting", workers, 8, 0.0, 4_000_000)  # type: ignore[arg-type]
+    receiver = Receiver(OneCodec(codec), {"counting": task}, "counting", workers, 8, 0.0, 4_000_000, 64)  # type: ignore[arg-type]
     try:
         async with serving(receiver) as (stub, _):
             yield stub, codec, task

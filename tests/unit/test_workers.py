@@ -52,6 +52,49 @@ async def test_what_waits_is_done_together_and_fails_alone() -> None:
     workers.close()
 
 
+async def test_what_comes_together_is_done_together_from_the_first() -> None:
+    workers, gate = Workers(1, 3), Gate(together=4)
+    gate.open.set()
+    outcomes = await workers.run_all([(gate.work, item, None) for item in range(6)])
+    assert gate.batches == [[0, 1, 2, 3]]
+    assert [type(outcome) for outcome in outcomes] == [int, ValueError, int, ValueError, Overloaded, Overloaded]
+    assert outcomes[2] == 20
+    workers.close()
+
+
+async def test_cancelling_the_call_drops_all_that_came_together() -> None:
+    workers, gate = Workers(1, 10), Gate(together=2)
+    call = asyncio.create_task(workers.run_all([(gate.work, item, None) for item in range(6)]))
+    await until(lambda: gate.batches)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    gate.open.set()
+    assert await workers.run(gate.work, 8) == 80
+    assert gate.batches == [[0, 1], [8]]
+    workers.close()
+
+
+async def test_one_by_one_fails_alone_and_drops_what_nobody_waits_for() -> None:
+    workers = Workers(1, 10)
+    done: list[int] = []
+
+    def do(item: int) -> int:
+        done.append(item)
+        if item == 0:
+            time.sleep(0.1)
+        return 1 // (2 - item)
+
+    work = one_by_one(do, together=4)
+    outcomes = await workers.run_all([(work, item, None) for item in (1, 2, 3)])
+    assert [type(outcome) for outcome in outcomes] == [int, ZeroDivisionError, int]
+    late = await workers.run_all([(work, item, None) for item in (0, 1)], remaining_s=0.05)
+    assert late[0] == 0
+    assert isinstance(late[1], DeadlinePassed)
+    assert done == [1, 2, 3, 0]
+    workers.close()
+
+
 async def test_free_threads_share_what_waits() -> None:
     workers, gate = Workers(2, 10), Gate(together=8)
     tasks = [asyncio.create_task(workers.run(gate.work, 2 * item)) for item in range(8)]
