@@ -14,12 +14,13 @@ from pathlib import Path
 import grpc
 
 from sdjscc.errors import SdjsccError
-from sdjscc.v1.receiver_pb2 import Label, ReceiveResponse, StageTiming
+from sdjscc.v1.receiver_pb2 import Label, ReceiveBatchResponse, ReceiveResponse, ReceiveResult, StageTiming
 from sdjscc.wire.options import DEFAULT_MAX_MESSAGE_BYTES, channel_options, server_options
 
-__all__ = ["RECEIVE", "TRANSMIT", "Echo", "Run", "call_for", "echo"]
+__all__ = ["RECEIVE", "RECEIVE_BATCH", "TRANSMIT", "Echo", "Run", "call_for", "echo"]
 
 RECEIVE = "/sdjscc.v1.ReceiverService/Receive"
+RECEIVE_BATCH = "/sdjscc.v1.ReceiverService/ReceiveBatch"
 TRANSMIT = "/sdjscc.v1.TransmitterService/Transmit"
 _TIMEOUT_S = 60.0
 _STARTUP_S = 30.0
@@ -42,14 +43,16 @@ class Run:
     seconds: float
     latencies_ms: tuple[float, ...]
     noise_ms: tuple[float, ...]
-    """What a channel on the way says that its noise took, of those calls that crossed one."""
+    """What a channel on the way says that its noise took, in all images of a call, of those calls that crossed one."""
 
 
 @contextmanager
-def echo(folder: Path) -> Iterator[Echo]:
-    """A stub of the receiver in a process of its own: it reads nothing of what it gets."""
-    file = folder / "echo.address"
-    with subprocess.Popen([sys.executable, "-m", "bench.echo", str(file)], cwd=Path(__file__).parent.parent) as process:
+def echo(folder: Path, images: int = 1) -> Iterator[Echo]:
+    """A stub of the receiver in a process of its own: it reads nothing of what it gets, and answers every batch as one
+    of so many ``images``."""
+    file = folder / f"echo-{images}.address"
+    command = [sys.executable, "-m", "bench.echo", str(file), str(images)]
+    with subprocess.Popen(command, cwd=Path(__file__).parent.parent) as process:
         try:
             deadline = time.monotonic() + _STARTUP_S
             while not (file.exists() and file.read_text()):
@@ -85,7 +88,7 @@ def call_for(
                     start = time.perf_counter()
                     answer = await receive(payload, timeout=_TIMEOUT_S)
                     latencies.append(1e3 * (time.perf_counter() - start))
-                    noise.extend(_noise_ms(answer) if method == RECEIVE else ())
+                    noise.extend(_noise_ms(answer, method))
 
             await asyncio.gather(*[caller() for _ in range(in_flight)])
         return Run(len(latencies), time.perf_counter() - begin, tuple(latencies), tuple(noise))
@@ -96,26 +99,39 @@ def call_for(
         raise SdjsccError(f"a call failed: {error.details()}") from None
 
 
-def _noise_ms(answer: bytes) -> list[float]:
+def _noise_ms(answer: bytes, method: str) -> list[float]:
     # The echo's own answer is not parsed: that would be charged to it.
-    if _NOISE.encode() not in answer:
+    if method not in (RECEIVE, RECEIVE_BATCH) or _NOISE.encode() not in answer:
         return []
-    timings = ReceiveResponse.FromString(answer).timings
-    return [timing.milliseconds for timing in timings if timing.stage == _NOISE]
+    if method == RECEIVE:
+        responses = [ReceiveResponse.FromString(answer)]
+    else:
+        responses = [result.response for result in ReceiveBatchResponse.FromString(answer).results]
+    crossed = [timing for response in responses for timing in response.timings if timing.stage == _NOISE]
+    return [sum(timing.milliseconds for timing in crossed)]
 
 
 _ANSWER = ReceiveResponse(
     labels=[Label(name="echo", probability=1.0)], timings=[StageTiming(stage="receiver/decode", milliseconds=1.0)]
-).SerializeToString()
+)
 
 
-async def _serve(file: Path) -> None:
+async def _serve(file: Path, images: int) -> None:
+    single = _ANSWER.SerializeToString()
+    batch = ReceiveBatchResponse(results=images * [ReceiveResult(response=_ANSWER)]).SerializeToString()
+
     async def answer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        return _ANSWER
+        return single
+
+    async def answer_batch(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        return batch
 
     server = grpc.aio.server(options=server_options(DEFAULT_MAX_MESSAGE_BYTES))
     service, _, method = RECEIVE[1:].partition("/")
-    handlers = {method: grpc.unary_unary_rpc_method_handler(answer)}
+    handlers = {
+        method: grpc.unary_unary_rpc_method_handler(answer),
+        RECEIVE_BATCH.rpartition("/")[2]: grpc.unary_unary_rpc_method_handler(answer_batch),
+    }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -124,4 +140,4 @@ async def _serve(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))

@@ -7,8 +7,9 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -21,7 +22,7 @@ from rich.markdown import Markdown
 from rich.progress import track
 
 from bench.cpu_time import cpu_s
-from bench.echo import Run, call_for, echo
+from bench.echo import RECEIVE, RECEIVE_BATCH, Echo, Run, call_for, echo
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe_without_codec, sentence
 from bench.report import short, table
@@ -31,7 +32,7 @@ from sdjscc.channels import get_constellation, noise_generator
 from sdjscc.cli.options import Duration
 from sdjscc.errors import SdjsccError
 from sdjscc.serving.cores import usable_cores
-from sdjscc.v1.receiver_pb2 import ChannelRequest, ReceiveRequest, Transmission
+from sdjscc.v1.receiver_pb2 import ChannelRequest, ReceiveBatchRequest, ReceiveRequest, Transmission
 from sdjscc.wire.tensors import pack_bits, pack_symbols
 
 __all__ = ["payload_of"]
@@ -41,13 +42,14 @@ _CONSTELLATION = "unipolar-iq"
 # 224x224x3 values.
 _VALUES = (2304, 12544, 65536, 150528)
 _IN_FLIGHT = 8
+_LEAST_CALLS = 3
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One turn at one size. CPU times are of one transmission, milliseconds."""
+    """One turn at one size. CPU times are of one transmission, milliseconds; latencies of one call."""
 
     echo_ms: float
     """Median latency of an echo of the symbols."""
@@ -71,8 +73,19 @@ class Payload:
     """A request whose transmission is bits, as it reaches the channel, and the same with symbols, as it leaves it."""
 
     values: int
+    per_call: int
+    """Transmissions of one call."""
     bits: bytes
     symbols: bytes
+
+    @property
+    def method(self) -> str:
+        """The one that takes it."""
+        return RECEIVE if self.per_call == 1 else RECEIVE_BATCH
+
+    @property
+    def title(self) -> str:
+        return f"{self.values}, {self.per_call} a call" if self.per_call > 1 else str(self.values)
 
 
 @click.command()
@@ -88,9 +101,18 @@ class Payload:
     help="Real components of a transmission; may be repeated.",
 )
 @click.option(
+    "--images-per-call",
+    "per_calls",
+    type=click.IntRange(1, 64),
+    multiple=True,
+    default=(1, 8),
+    show_default=True,
+    help="Transmissions of one call; may be repeated.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
 )
-def main(seconds: float, repeats: int, sizes: tuple[int, ...], out: Path) -> None:
+def main(seconds: float, repeats: int, sizes: tuple[int, ...], per_calls: tuple[int, ...], out: Path) -> None:
     """What a hop through the channel adds, beside an empty gRPC echo of the same payload; and how many transmissions it
     takes a second, beside the rate at which numpy makes their noise.
 
@@ -100,10 +122,18 @@ def main(seconds: float, repeats: int, sizes: tuple[int, ...], out: Path) -> Non
         raise click.UsageError("--seconds is 0; give a time such as 3s")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        measured = _measure(tuple(dict.fromkeys(sizes)), seconds, repeats)
+        payloads = [payload_of(*kind) for kind in product(dict.fromkeys(sizes), dict.fromkeys(per_calls))]
+        measured = _measure(payloads, seconds, repeats)
         machine = describe_without_codec()
         settings = {"seconds": seconds, "repeats": repeats, "in_flight": _IN_FLIGHT}
-        rows = [{"values": values, "samples": [asdict(one) for one in samples]} for values, samples in measured.items()]
+        rows = [
+            {
+                "values": payload.values,
+                "images_per_call": payload.per_call,
+                "samples": [asdict(one) for one in samples],
+            }
+            for payload, samples in measured.items()
+        ]
         (out / "hops.json").write_text(json.dumps({"machine": machine, "settings": settings, "rows": rows}, indent=1))
         text = _markdown(measured, sentence(machine), seconds, repeats)
         (out / "hops.md").write_text(text)
@@ -114,60 +144,68 @@ def main(seconds: float, repeats: int, sizes: tuple[int, ...], out: Path) -> Non
     Console().print(Markdown(text))
 
 
-def _measure(sizes: tuple[int, ...], seconds: float, repeats: int) -> dict[int, list[Sample]]:
-    payloads = [payload_of(values) for values in sizes]
-    measured: dict[int, list[Sample]] = {values: [] for values in sizes}
+def _measure(payloads: Sequence[Payload], seconds: float, repeats: int) -> dict[Payload, list[Sample]]:
+    measured: dict[Payload, list[Sample]] = {payload: [] for payload in payloads}
     client, beside = ProcessOfItsOwn(), ProcessOfItsOwn()
-    with tempfile.TemporaryDirectory(prefix="sdjscc-") as name, echo(Path(name)) as stub:
-        channel = ServiceProcess("channel", Path(name) / "channel.log", {"upstream": stub.address})
-        try:
-            channel.wait_serving()
-            turns = list(product(range(repeats), payloads))
-            for _, payload in track(turns, "measuring", console=Console(stderr=True), transient=True):
+    with ExitStack() as stack:
+        stack.callback(client.close)
+        stack.callback(beside.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sdjscc-")))
+        # A stub answers batches of one length alone, and a channel has one upstream.
+        stubs: dict[int, Echo] = {}
+        channels: dict[int, ServiceProcess] = {}
+        for images in dict.fromkeys(payload.per_call for payload in payloads):
+            stubs[images] = stack.enter_context(echo(folder, images))
+            upstream = {"upstream": stubs[images].address}
+            channels[images] = ServiceProcess("channel", folder / f"channel-{images}.log", upstream)
+            stack.callback(channels[images].stop)
+            channels[images].wait_serving()
+        turns = list(product(range(repeats), payloads))
+        for _, payload in track(turns, "measuring", console=Console(stderr=True), transient=True):
+            stub, channel, count = stubs[payload.per_call], channels[payload.per_call], payload.per_call
 
-                def call(address: str, data: bytes, in_flight: int) -> Run:
-                    return client.run(call_for, address, data, in_flight, seconds)
+            def call(address: str, data: bytes, in_flight: int, method: str = payload.method) -> Run:
+                return client.run(call_for, address, data, in_flight, seconds, method=method)
 
-                def echo_symbols(payload: Payload = payload) -> Run:
-                    return call(stub.address, payload.symbols, 1)
+            def echo_symbols(payload: Payload = payload, stub: Echo = stub) -> Run:
+                return call(stub.address, payload.symbols, 1)
 
-                straight, echo_cpu_s = _cpu_of((client.pid, stub.pid), echo_symbols)
-                without = call(stub.address, payload.bits, 1)
-                through = call(channel.address, payload.bits, 1)
+            def saturate(payload: Payload = payload, channel: ServiceProcess = channel) -> Run:
+                return call(channel.address, payload.bits, max(_LEAST_CALLS, _IN_FLIGHT // payload.per_call))
 
-                def saturate(payload: Payload = payload) -> Run:
-                    return call(channel.address, payload.bits, _IN_FLIGHT)
-
-                saturated, channel_cpu_s = _cpu_of((channel.process.pid,), saturate)
-                numpy_per_s, numpy_cpu_ms = beside.run(_numpy_noise, payload.values, seconds)
-                measured[payload.values].append(
-                    Sample(
-                        echo_ms=statistics.median(straight.latencies_ms),
-                        added_ms=statistics.median(through.latencies_ms) - statistics.median(without.latencies_ms),
-                        noise_ms=statistics.median(through.noise_ms),
-                        echo_cpu_ms=1e3 * echo_cpu_s / straight.calls,
-                        channel_cpu_ms=1e3 * channel_cpu_s / saturated.calls,
-                        channel_per_s=saturated.calls / saturated.seconds,
-                        numpy_per_s=numpy_per_s,
-                        numpy_cpu_ms=numpy_cpu_ms,
-                    )
+            straight, echo_cpu_s = _cpu_of((client.pid, stub.pid), echo_symbols)
+            without = call(stub.address, payload.bits, 1)
+            through = call(channel.address, payload.bits, 1)
+            saturated, channel_cpu_s = _cpu_of((channel.process.pid,), saturate)
+            numpy_per_s, numpy_cpu_ms = beside.run(_numpy_noise, payload.values, seconds)
+            measured[payload].append(
+                Sample(
+                    echo_ms=statistics.median(straight.latencies_ms),
+                    added_ms=statistics.median(through.latencies_ms) - statistics.median(without.latencies_ms),
+                    noise_ms=statistics.median(through.noise_ms),
+                    echo_cpu_ms=1e3 * echo_cpu_s / (count * straight.calls),
+                    channel_cpu_ms=1e3 * channel_cpu_s / (count * saturated.calls),
+                    channel_per_s=count * saturated.calls / saturated.seconds,
+                    numpy_per_s=numpy_per_s,
+                    numpy_cpu_ms=numpy_cpu_ms,
                 )
-        finally:
-            channel.stop()
-            client.close()
-            beside.close()
+            )
     return measured
 
 
-def payload_of(values: int) -> Payload:
-    """A transmission of that many random bits, at 10 dB."""
+def payload_of(values: int, per_call: int = 1) -> Payload:
+    """Transmissions of that many random bits, at 10 dB."""
     bits = np.random.default_rng(0).integers(0, 2, values, np.uint8)
     sent = Transmission(bit_shape=bits.shape, constellation=_CONSTELLATION, bits=pack_bits(bits))
-    request = ReceiveRequest(transmission=sent, channel=ChannelRequest(snr_db=10.0, seed=1))
-    as_bits = request.SerializeToString()
+    as_bits = ReceiveRequest(transmission=sent, channel=ChannelRequest(snr_db=10.0, seed=1))
+    as_symbols = ReceiveRequest()
+    as_symbols.CopyFrom(as_bits)
     symbols = get_constellation(_CONSTELLATION).modulate(bits)
-    request.transmission.symbols.CopyFrom(pack_symbols(symbols))
-    return Payload(values, as_bits, request.SerializeToString())
+    as_symbols.transmission.symbols.CopyFrom(pack_symbols(symbols))
+    if per_call == 1:
+        return Payload(values, per_call, as_bits.SerializeToString(), as_symbols.SerializeToString())
+    batches = [ReceiveBatchRequest(requests=per_call * [request]) for request in (as_bits, as_symbols)]
+    return Payload(values, per_call, *(batch.SerializeToString() for batch in batches))
 
 
 def _cpu_of(pids: tuple[int, ...], run: Callable[[], T]) -> tuple[T, float]:
@@ -193,7 +231,7 @@ def _numpy_noise(values: int, seconds: float) -> tuple[float, float]:
     return made / (time.perf_counter() - begin), 1e3 * (cpu_s(os.getpid()) - begin_cpu_s) / made
 
 
-def _markdown(measured: dict[int, list[Sample]], machine: str, seconds: float, repeats: int) -> str:
+def _markdown(measured: dict[Payload, list[Sample]], machine: str, seconds: float, repeats: int) -> str:
     def over(samples: list[Sample], show: Callable[[Sample], float]) -> str:
         return Spread.of(map(show, samples)).text(short)
 
@@ -206,7 +244,7 @@ def _markdown(measured: dict[int, list[Sample]], machine: str, seconds: float, r
                 ("real components", "echo", "hop adds", "of that noise", "ratio", "without noise", "CPU ratio"),
                 [
                     (
-                        str(values),
+                        payload.title,
                         over(samples, lambda one: one.echo_ms),
                         over(samples, lambda one: one.added_ms),
                         over(samples, lambda one: one.noise_ms),
@@ -214,15 +252,16 @@ def _markdown(measured: dict[int, list[Sample]], machine: str, seconds: float, r
                         over(samples, lambda one: (one.added_ms - one.noise_ms) / one.echo_ms),
                         over(samples, lambda one: (one.channel_cpu_ms - one.numpy_cpu_ms) / one.echo_cpu_ms),
                     )
-                    for values, samples in measured.items()
+                    for payload, samples in measured.items()
                 ],
             ),
-            f"The channel, {_IN_FLIGHT} calls under way, in transmissions a second:",
+            f"The channel, {_IN_FLIGHT} transmissions under way, but at least {_LEAST_CALLS} calls, in transmissions a "
+            "second:",
             table(
                 ("real components", "numpy's noise", "channel", "ratio", "CPU time, channel", "noise", "CPU ratio"),
                 [
                     (
-                        str(values),
+                        payload.title,
                         over(samples, lambda one: one.numpy_per_s),
                         over(samples, lambda one: one.channel_per_s),
                         over(samples, lambda one: one.channel_per_s / one.numpy_per_s),
@@ -230,7 +269,7 @@ def _markdown(measured: dict[int, list[Sample]], machine: str, seconds: float, r
                         over(samples, lambda one: one.numpy_cpu_ms),
                         over(samples, lambda one: one.numpy_cpu_ms / one.channel_cpu_ms),
                     )
-                    for values, samples in measured.items()
+                    for payload, samples in measured.items()
                 ],
             ),
         )

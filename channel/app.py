@@ -9,6 +9,7 @@ from channel.settings import ChannelSettings
 from sdjscc.channels import get_channel
 from sdjscc.errors import SdjsccError
 from sdjscc.observability.meter import meter
+from sdjscc.serving.freed_memory import keep_freed_memory
 from sdjscc.serving.server import Service, run
 from sdjscc.serving.settings import parse_settings
 from sdjscc.serving.upstream import Upstream
@@ -23,6 +24,7 @@ __all__ = ["main"]
 def main() -> None:
     """Serve until SIGTERM."""
     settings = parse_settings(ChannelSettings)
+    keep_freed_memory()
 
     async def build() -> Service:
         may_set = frozenset(name.strip() for name in settings.conditions_clients.split(",") if name.strip())
