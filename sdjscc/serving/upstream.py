@@ -51,7 +51,9 @@ class Upstream:
                     request, timeout=timeout_s, metadata=((REQUEST_ID_KEY, current_request_id.get()), *trace)
                 )
         except grpc.aio.AioRpcError as error:
+            self._receiver.failed(error)
             raise upstream_failure(error, self._address, timeout_s) from error
+        self._receiver.answered()
         return response
 
     async def close(self) -> None:
