@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
@@ -24,11 +25,13 @@ from sdjscc.client.messages import (
     read_result,
 )
 from sdjscc.client.results import CodecInfo, Result
+from sdjscc.errors import InvalidRequest
 from sdjscc.observability.tracer import program_tracer
 from sdjscc.v1.transmitter_pb2 import ListCodecsRequest
 from sdjscc.v1.transmitter_pb2_grpc import TransmitterServiceStub
 from sdjscc.wire.metadata import REQUEST_ID_KEY, new_request_id
 from sdjscc.wire.options import DEFAULT_MAX_MESSAGE_BYTES, channel_options
+from sdjscc.wire.outage import Outage, Retired
 from sdjscc.wire.tls import PLAINTEXT, TlsFiles, open_aio_channel
 
 __all__ = ["DEFAULT_SERVER", "AsyncClient"]
@@ -43,7 +46,8 @@ class AsyncClient:
         server: the transmitter's address, ``host:port`` or any gRPC target.
         timeout_s: longest wait for one image, seconds; None waits as long as the services do.
         max_message_bytes: largest message sent or taken.
-        tls: files to connect with, read once; plaintext where they name no authority.
+        tls: files to connect with, read once, and again where nobody is reached for 5 s and the connection is opened
+            anew; plaintext where they name no authority.
         insecure: allow plaintext to other machines.
 
     Raises `InvalidRequest` where the files cannot be used, or where plaintext would leave this machine unasked.
@@ -65,7 +69,9 @@ class AsyncClient:
         insecure: bool = False,
     ) -> None:
         self.server, self.timeout_s = server, timeout_s
-        self._channel = open_aio_channel(server, channel_options(max_message_bytes), tls, insecure)
+        self._options, self._tls, self._insecure = channel_options(max_message_bytes), tls, insecure
+        self._outage, self._retired = Outage(), Retired()
+        self._channel = open_aio_channel(server, self._options, tls, insecure)
         self._stub = TransmitterServiceStub(self._channel)
         self._tracer = program_tracer()
 
@@ -85,7 +91,8 @@ class AsyncClient:
                     request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
                 )
         except grpc.aio.AioRpcError as error:
-            raise link_error(error, self.server, request_id, self.timeout_s) from error
+            raise self._failed(error, request_id, self.timeout_s) from error
+        self._outage.answered()
         return read_result(response, request, 1e3 * (time.perf_counter() - begin), request_id)
 
     async def transmit_batch(self, images: Iterable[ImageLike], **options: Unpack[Options]) -> list[Result | LinkError]:
@@ -110,7 +117,8 @@ class AsyncClient:
                     request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
                 )
         except grpc.aio.AioRpcError as error:
-            raise link_error(error, self.server, request_id, self.timeout_s) from error
+            raise self._failed(error, request_id, self.timeout_s) from error
+        self._outage.answered()
         return read_batch(response, request, 1e3 * (time.perf_counter() - begin), request_id)
 
     async def stream(
@@ -130,11 +138,12 @@ class AsyncClient:
                 call = self._stub.TransmitStream(requests, metadata=((REQUEST_ID_KEY, request_id), *trace))
                 try:
                     async for response in call:
+                        self._outage.answered()
                         yield sent.answer(response, request_id)
                 finally:
                     call.cancel()
         except grpc.aio.AioRpcError as error:
-            raise link_error(error, self.server, request_id, None) from error
+            raise self._failed(error, request_id, None) from error
         sent.raise_failure()
 
     async def codecs(self) -> list[CodecInfo]:
@@ -145,10 +154,12 @@ class AsyncClient:
                 ListCodecsRequest(), timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id),)
             )
         except grpc.aio.AioRpcError as error:
-            raise link_error(error, self.server, request_id, self.timeout_s) from error
+            raise self._failed(error, request_id, self.timeout_s) from error
+        self._outage.answered()
         return read_codecs(response)
 
     async def close(self) -> None:
+        self._retired.cancel()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -158,3 +169,16 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    def _failed(self, error: grpc.aio.AioRpcError, request_id: str, timeout_s: float | None) -> LinkError:
+        """The error in words; sees to it that the calls after it find the transmitters."""
+        if self._outage.failed(error):
+            self._open_anew()
+        return link_error(error, self.server, request_id, timeout_s)
+
+    def _open_anew(self) -> None:
+        # Files that cannot be used just now may be on their way.
+        with contextlib.suppress(InvalidRequest):
+            channel = open_aio_channel(self.server, self._options, self._tls, self._insecure)
+            self._retired.add(self._channel)
+            self._channel, self._stub = channel, TransmitterServiceStub(channel)

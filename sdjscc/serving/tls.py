@@ -1,9 +1,8 @@
 """A service's part in TLS: what it serves with, and the connection to the service behind it, both renewed when their
-files change."""
+files change, and the connection when nobody is reached over it."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -14,15 +13,13 @@ import structlog
 from sdjscc.errors import InvalidRequest
 from sdjscc.serving.logs import get_logger
 from sdjscc.wire.options import Options
+from sdjscc.wire.outage import Outage, Retired
 from sdjscc.wire.tls import PLAINTEXT, Pem, TlsFiles, open_aio_channel
 
 __all__ = ["RenewedStub", "server_credentials"]
 
 # How often a connection looks whether its files have changed, seconds.
 _LOOK_EVERY_S = 1.0
-
-# Longest that calls on the connection before get to end, seconds; they have deadlines of their own.
-_GRACE_S = 3600.0
 
 Stub = TypeVar("Stub")
 
@@ -62,7 +59,8 @@ def server_credentials(files: TlsFiles, certified_clients: bool) -> grpc.ServerC
 
 
 class RenewedStub(Generic[Stub]):
-    """A stub whose channel is made anew when the TLS files change; calls under way end on the old one.
+    """A stub whose channel is made anew when the TLS files change, and when nobody is reached over it for a while
+    (`Outage`); calls under way end on the old one.
 
     Use from one event loop. Raises `InvalidRequest` where the files cannot be used, or where plaintext is not allowed.
 
@@ -83,34 +81,39 @@ class RenewedStub(Generic[Stub]):
         self._held, self._looked_s = self._tls.stamp(), time.monotonic()
         self._channel = open_aio_channel(target, options, self._tls, insecure)
         self._stub = make(self._channel)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._outage, self._retired = Outage(), Retired()
 
     def get(self) -> Stub:
         """The stub to call now."""
         if time.monotonic() - self._looked_s > _LOOK_EVERY_S:
             self._looked_s = time.monotonic()
-            self._renew()
+            now = self._tls.stamp()
+            if now != self._held:
+                self._held = now
+                self._renew("TLS files changed")
         return self._stub
 
+    def answered(self) -> None:
+        """A call had a result."""
+        self._outage.answered()
+
+    def failed(self, error: grpc.aio.AioRpcError) -> None:
+        """A call ended with this error."""
+        if self._outage.failed(error):
+            self._renew("nobody reached")
+
     async def close(self) -> None:
-        for closing in self._closing:
-            closing.cancel()
+        self._retired.cancel()
         await self._channel.close()
 
-    def _renew(self) -> None:
-        now = self._tls.stamp()
-        if now == self._held:
-            return
-        self._held = now
+    def _renew(self, reason: str) -> None:
         try:
             channel = open_aio_channel(self._target, self._options, self._tls, self._insecure)
         except InvalidRequest as error:
             get_logger().error("connection not renewed", target=self._target, error=str(error))
             return
-        get_logger().info("connection renewed", target=self._target)
-        closing = asyncio.create_task(self._channel.close(_GRACE_S))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        get_logger().info("connection renewed", target=self._target, reason=reason)
+        self._retired.add(self._channel)
         self._channel, self._stub = channel, self._make(channel)
 
 

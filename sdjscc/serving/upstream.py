@@ -98,9 +98,12 @@ class Upstream:
             with tracer().calling(_SERVICE + method) as trace:
                 call = getattr(self._receiver.get(), method)
                 metadata = ((REQUEST_ID_KEY, current_request_id.get()), *trace)
-                return await call(request, timeout=timeout_s, metadata=metadata)
+                response = await call(request, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
+            self._receiver.failed(error)
             raise upstream_failure(error, self._address, timeout_s) from error
+        self._receiver.answered()
+        return response
 
     async def close(self) -> None:
         await self._receiver.close()

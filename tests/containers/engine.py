@@ -90,6 +90,8 @@ class Record:
     """Results that belong to another image."""
     longest_s: float = 0.0
     """Longest time without a result."""
+    lost: dict[str, list[str]] = field(default_factory=dict)
+    """First and last time of each status but "OK", by the clock."""
 
     @property
     def failed(self) -> dict[str, int]:
@@ -105,6 +107,8 @@ def load(engine: docker.DockerClient, network: str, calls: int = 4) -> Iterator[
         entrypoint=["python"],
         network=network,
         volumes={str(Path(__file__).with_name("load.py")): {"bind": "/load.py", "mode": "ro"}},
+        # That of the image is a transmitter's.
+        healthcheck={"test": ["NONE"]},
         init=True,
         detach=True,
     )
@@ -114,7 +118,8 @@ def load(engine: docker.DockerClient, network: str, calls: int = 4) -> Iterator[
         yield record
         container.stop(timeout=60)
         printed: dict[str, Any] = json.loads(container.logs(stderr=False).splitlines()[-1])
-        record.answers, record.wrong, record.longest_s = printed["answers"], printed["wrong"], printed["longest_s"]
+        record.answers, record.wrong = printed["answers"], printed["wrong"]
+        record.longest_s, record.lost = printed["longest_s"], printed["lost"]
         print(record)
     finally:
         container.remove(force=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -68,8 +69,23 @@ def test_health_is_asked_for_in_the_same_way_everywhere(name: str) -> None:
     check = read("docker-compose.yml")["services"][name]["healthcheck"]
     in_image = next(line for line in stages(name)[""] if line.startswith("HEALTHCHECK"))
     assert in_image.endswith(str(check["test"]).replace("'CMD', ", "").replace("'", '"'))
-    assert f"--interval={check['interval']} " in in_image
-    assert read(STACK)["services"][name]["healthcheck"] == check
+    for part in ("interval", "timeout", "start_period", "retries"):
+        assert f"--{part.replace('_', '-')}={check[part]} " in in_image
+    in_swarm = read(STACK)["services"][name]["healthcheck"]
+    # Rarer there: nothing waits for its verdict, and replicas share a machine.
+    assert {**in_swarm, "interval": check["interval"], "retries": check["retries"]} == check
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_busy_machine_kills_no_replica(name: str) -> None:
+    """A check may take as long as the one that is run waits for an answer, and a replica that is stopped may end."""
+    check = read(STACK)["services"][name]["healthcheck"]
+    seconds = {part: int(check[part].rstrip("s")) for part in ("interval", "timeout", "start_period")}
+    assert seconds["timeout"] > inspect.signature(health_problem).parameters["timeout_s"].default
+    assert seconds["start_period"] >= 600
+    assert check["retries"] * seconds["interval"] >= 60
+    for file in ("docker-compose.yml", STACK):
+        assert int(read(file)["services"][name]["stop_grace_period"].rstrip("s")) >= 60
 
 
 def test_channel_has_no_networks() -> None:

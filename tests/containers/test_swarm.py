@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,7 +44,7 @@ def stack(engine: docker.DockerClient, images: str) -> Iterator[docker.DockerCli
     try:
         env = {"SDJSCC_TAG": images, **{f"{name.upper()}_REPLICAS": str(REPLICAS) for name in SERVICES}}
         run("docker", "stack", "deploy", "--resolve-image=never", "-c", "deploy/swarm/stack.yml", STACK, env=env)
-        up_s = wait_until(lambda: all_running(engine), "all replicas run", 240)
+        up_s = wait_until(lambda: all_running(engine), "all replicas run", 600)
         print(f"all replicas run after {up_s:.1f} s")
         yield engine
     finally:
@@ -65,7 +66,8 @@ class TestSwarm:
                     now = ids(running(stack, name))
                     return state == "completed" and len(now) == REPLICAS and not now & before
 
-                print(f"{name} replaced after {wait_until(replaced, f'{name} is replaced', 240):.1f} s")
+                replaced_s = wait_until(replaced, f"{name} is replaced", 600)
+                print(f"{time.strftime('%H:%M:%S')}: {name} replaced after {replaced_s:.1f} s")
         assert not record.failed
         assert not record.wrong
         assert record.answers["OK"] > 0
@@ -76,7 +78,7 @@ class TestSwarm:
             container = stack.containers.get(killed["Status"]["ContainerStatus"]["ContainerID"])
             container.exec_run(["python", "-c", "import os; os.kill(-1, 9)"])
             wait_until(lambda: killed["ID"] not in ids(running(stack, "receiver")), "it is gone", 60)
-            replaced_s = wait_until(lambda: all_running(stack), "it is replaced", 240)
+            replaced_s = wait_until(lambda: all_running(stack), "it is replaced", 600)
         print(f"replaced after {replaced_s:.1f} s")
         assert not record.failed
         assert not record.wrong

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from dnslib import QTYPE, RR, A, DNSRecord
+from dnslib import QTYPE, RCODE, RR, A, DNSRecord
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
 
 __all__ = ["Names"]
 
 
 class Names(BaseResolver):
-    """Answers A queries for the ``names`` with their addresses, which may change; lives inside a ``with`` block.
+    """Answers A queries for the ``names`` with their addresses, which may change; a name without any does not exist.
+    Lives inside a ``with`` block.
 
     Args:
         names: addresses of each name, read at each query.
@@ -22,6 +24,8 @@ class Names(BaseResolver):
 
     def __init__(self, names: Mapping[str, Sequence[str]], listen: str = "127.0.0.1") -> None:
         self._names, self._listen = names, listen
+        self.asked_s: list[float] = []
+        """When names were looked up, by the monotonic clock."""
         self._server = DNSServer(self, address=listen, port=0, logger=DNSLogger("-recv,-send,-request,-reply"))
 
     def target(self, name: str, port: int) -> str:
@@ -31,7 +35,11 @@ class Names(BaseResolver):
     def resolve(self, request: DNSRecord, handler: DNSHandler) -> DNSRecord:
         reply = request.reply()
         if request.q.qtype == QTYPE.A:
-            for address in self._names.get(str(request.q.qname).partition(".")[0], ()):
+            self.asked_s.append(time.monotonic())
+            addresses = self._names.get(str(request.q.qname).partition(".")[0], ())
+            if not addresses:
+                reply.header.rcode = RCODE.NXDOMAIN
+            for address in addresses:
                 reply.add_answer(RR(request.q.qname, QTYPE.A, ttl=0, rdata=A(address)))
         return reply
 
