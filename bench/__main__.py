@@ -19,10 +19,12 @@ from bench.report import Measurements, markdown, summary
 from sdjscc.cli.options import Duration
 from sdjscc.errors import SdjsccError
 from sdjscc.serving.cores import usable_cores
+from sdjscc.serving.settings import ComputeSettings
 from sdjscc.tasks import task_names
 
 _OFFERED_SHARE = 0.5
 _LEAST_CALLS = 3
+_QUEUE: int = ComputeSettings.model_fields["queue"].default
 
 
 @click.command()
@@ -64,7 +66,7 @@ _LEAST_CALLS = 3
     type=click.IntRange(1, 60),
     default=8,
     show_default=True,
-    help="Images under way at saturation; at least 3 calls.",
+    help="Images under way at saturation; at least 3 calls, if their images find room in a queue.",
 )
 @click.option("--quick", is_flag=True, help="One measurement of 1 s of each kind: does it run?")
 def main(
@@ -138,8 +140,10 @@ def _measure(cases: list[Case], seconds: float, repeats: int, in_flight: int) ->
 
 
 def _calls(case: Case, images: int) -> int:
-    """Calls under way for so many images: not fewer than keep three services busy."""
-    return max(_LEAST_CALLS, images // case.per_call) if case.per_call > 1 else images
+    """Calls under way for so many images: enough to keep three services busy, and no more than their queues take."""
+    if case.per_call == 1:
+        return images
+    return max(images // case.per_call, min(_LEAST_CALLS, _QUEUE // case.per_call))
 
 
 if __name__ == "__main__":

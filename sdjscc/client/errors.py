@@ -6,7 +6,7 @@ import grpc
 
 from sdjscc.errors import SdjsccError
 from sdjscc.wire.metadata import ORIGIN_KEY
-from sdjscc.wire.retry import read_retry_after_s
+from sdjscc.wire.retry import NOT_TAKEN_RETRY_S, read_retry_after_s
 from sdjscc.wire.tls import handshake_problem
 
 __all__ = ["LinkError", "link_error", "status_from_number"]
@@ -43,6 +43,9 @@ def link_error(error: grpc.RpcError, server: str, request_id: str, timeout_s: fl
             details = f"no answer within {timeout_s:.3g} s; allow more time or try again later"
         elif code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             details = f"the image or its answer is over a message limit ({details}); send a smaller or compressed image"
+        elif code is grpc.StatusCode.CANCELLED:
+            sentence = f"{server} did not take the call in, so many are waiting there; try again in a moment"
+            return LinkError(grpc.StatusCode.RESOURCE_EXHAUSTED, sentence, request_id, NOT_TAKEN_RETRY_S)
         elif code is grpc.StatusCode.UNIMPLEMENTED:
             details = f"{server} is no transmitter; give the transmitter's address"
     return LinkError(code, details, request_id, read_retry_after_s(trailing))

@@ -6,7 +6,7 @@ import grpc
 
 from sdjscc.errors import InvalidRequest, MissingDependency, NotReady, SdjsccError, UnknownName
 from sdjscc.wire.metadata import ORIGIN_KEY
-from sdjscc.wire.retry import read_retry_after_s
+from sdjscc.wire.retry import NOT_TAKEN_RETRY_S, read_retry_after_s
 from sdjscc.wire.tls import handshake_problem
 
 __all__ = [
@@ -96,6 +96,13 @@ def upstream_failure(error: grpc.aio.AioRpcError, upstream: str, timeout_s: floa
         return UpstreamFailed(
             code,
             f"the upstream {upstream} did not answer within {timeout_s:.3g} s; allow more time or ask less",
+        )
+    if code is grpc.StatusCode.CANCELLED:
+        # Not by us: then nobody would wait for this.
+        return UpstreamFailed(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"the upstream {upstream} did not take the call in, so many are waiting there; try again in a moment",
+            NOT_TAKEN_RETRY_S,
         )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return UpstreamFailed(

@@ -13,7 +13,11 @@ from google.rpc.status_pb2 import Status
 
 from sdjscc.wire.service_config import RETRY_PUSHBACK_KEY
 
-__all__ = ["Metadata", "read_retry_after_s", "retry_metadata"]
+__all__ = ["NOT_TAKEN_RETRY_S", "Metadata", "read_retry_after_s", "retry_metadata"]
+
+NOT_TAKEN_RETRY_S = 1.0
+"""After how many seconds to try again what no service took in. gRPC ends such calls with CANCELLED, without a word: of
+those that more than a thousand wait in front of, and those that wait when a server stops."""
 
 _DETAILS_KEY = "grpc-status-details-bin"
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from docker.models.containers import Container
 from numpy.typing import NDArray
 from PIL import Image
 
 from deploy.sizes import BASE, sizes_mb
-from sdjscc.client import Client
+from sdjscc.cli.dev_ca import command as dev_ca
+from sdjscc.client import Client, LinkError, TlsFiles
 from tests.containers.engine import IMAGES, SERVICES, compose_command, load, run, wait_until
 
 PROJECT = "sdjscc-test"
 SNR_DB = 7.0
 HEALTHY_WITHIN_S = 60.0
 CHANNEL_MB = 120
+HEALTH_CHECK = ("python", "-m", "sdjscc.serving.healthcheck")
+PORTS = {"receiver": 50053, "channel": 50052, "transmitter": 50051}
 
 
 @dataclass
@@ -34,13 +40,14 @@ class Link:
     env: dict[str, str]
     out: Path
     up_s: float
+    project: str
 
     @property
     def server(self) -> str:
         return f"127.0.0.1:{self.env['SDJSCC_PORT']}"
 
     def replicas(self, service: str) -> list[Container]:
-        labels = [f"com.docker.compose.project={PROJECT}", f"com.docker.compose.service={service}"]
+        labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}"]
         return self.engine.containers.list(all=True, filters={"label": labels})
 
     def container(self, service: str) -> Container:
@@ -62,24 +69,32 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def link(engine: docker.DockerClient, images: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Link]:
-    """All four services up, under a project name and on ports of their own."""
-    compose = [*compose_command(), "--file", "docker-compose.yml", "--project-name", PROJECT]
-    out = tmp_path_factory.mktemp("out")
+@contextmanager
+def up(
+    engine: docker.DockerClient, images: str, out: Path, project: str, *files: str, **variables: str
+) -> Iterator[Link]:
+    """All four services of the ``files`` up, under a project name and on ports of their own."""
+    compose = [*compose_command(), *(part for file in files for part in ("--file", file)), "--project-name", project]
     env = {
         "SDJSCC_TAG": images,
         "SDJSCC_PORT": str(free_port()),
         "SDJSCC_PORT_CHANNEL": str(free_port()),
         "SDJSCC_OUT": str(out),
         "SNR_DB": str(SNR_DB),
+        **variables,
     }
     try:
         begin = time.monotonic()
         run(*compose, "up", "--detach", "--no-build", timeout_s=300, env=env)
-        yield Link(engine, compose, env, out, time.monotonic() - begin)
+        yield Link(engine, compose, env, out, time.monotonic() - begin, project)
     finally:
         run(*compose, "down", "--volumes", "--timeout", "5", env=env)
+
+
+@pytest.fixture(scope="module")
+def link(engine: docker.DockerClient, images: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Link]:
+    with up(engine, images, tmp_path_factory.mktemp("out"), PROJECT, "docker-compose.yml") as link:
+        yield link
 
 
 def calls_answered(receiver: Container, since: float) -> int:
@@ -183,3 +198,38 @@ class TestCompose:
             container.kill("SIGTERM")
             assert container.wait(timeout=60)["StatusCode"] == 0
             assert b'"event": "stopped"' in container.logs()
+
+
+@pytest.mark.containers
+@pytest.mark.timeout(1800)
+def test_mutual_tls_between_containers_and_towards_this_machine(
+    engine: docker.DockerClient, images: str, photograph: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    """As the head of docker-compose.tls.yml says: certificates by the project's own command, every hop by TLS."""
+    certificates, out = tmp_path / "certificates", tmp_path / "out"
+    out.mkdir()
+    made = CliRunner().invoke(dev_ca, [str(certificates)], catch_exceptions=False)
+    assert made.exit_code == 0, made.output
+    variables = {
+        "SDJSCC_CERTIFICATES": str(certificates),
+        "SDJSCC_UID": str(os.getuid()),
+        "SDJSCC_GID": str(os.getgid()),
+    }
+    files = "docker-compose.yml", "docker-compose.tls.yml"
+    with up(engine, images, out, f"{PROJECT}-tls", *files, **variables) as link:
+        assert link.container("demo").wait(timeout=300)["StatusCode"] == 0, link.container("demo").logs()
+        ca, cert, key = (certificates / "client" / file for file in ("ca.crt", "tls.crt", "tls.key"))
+        with Client(link.server, tls=TlsFiles(ca, cert, key)) as client:
+            assert client.transmit(photograph).labels
+        for service in SERVICES:
+            # Compose publishes the transmitter and the channel; the receiver is asked from inside.
+            check = [*HEALTH_CHECK, f"127.0.0.1:{PORTS[service]}"]
+            assert link.container(service).exec_run(check).exit_code == 0
+            plaintext = {"SDJSCC_TLS_CA": "", "SDJSCC_TLS_CERT": "", "SDJSCC_TLS_KEY": ""}
+            assert link.container(service).exec_run(check, environment=plaintext).exit_code == 1
+        with Client(link.server, tls=TlsFiles(ca)) as stranger, pytest.raises(LinkError):
+            stranger.transmit(photograph)
+        log = link.container("transmitter").logs()
+    assert b"handshake refused" in log
+    assert b"it sent no certificate" in log
+    assert b"it speaks no TLS" in log

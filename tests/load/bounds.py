@@ -15,6 +15,7 @@ from bench.cases import SNR_DB, Case
 from sdjscc.channels import noise_generator, noise_power
 from sdjscc.codecs import CodecRegistry
 from sdjscc.data.images import DEFAULT_MAX_PIXELS
+from sdjscc.engines import select
 from sdjscc.tasks import get_classifier
 from sdjscc.tasks.base import predict
 from sdjscc.wire.images import pack_image, unpack_image
@@ -25,10 +26,11 @@ __all__ = ["Work", "work_of"]
 
 @dataclass(frozen=True)
 class Work:
-    """CPU time of one thread for one image, milliseconds."""
+    """CPU time for one image on one thread, milliseconds."""
 
     core_ms: float
-    """The bare call: of the networks, or of numpy for the noise."""
+    """The bare call: of the networks, by the engine that services take when they are not told, or of numpy for the
+    noise."""
     files_ms: float
     """Reading or writing image files."""
 
@@ -39,7 +41,8 @@ def work_of(service: Service, case: Case, seconds: float) -> Work:
     Sets torch's threads for this whole process: call it in one of its own.
     """
     torch.set_num_threads(1)
-    codec = CodecRegistry().load()
+    engine = select("auto", 1)
+    codec = CodecRegistry(engine=engine).load()
     images = case.images()
     pixels = [unpack_image(image, DEFAULT_MAX_PIXELS) for image in images]
 
@@ -49,7 +52,7 @@ def work_of(service: Service, case: Case, seconds: float) -> Work:
             files_ms=_cpu_ms([partial(unpack_image, image, DEFAULT_MAX_PIXELS) for image in images], seconds),
         )
     if service == "receiver":
-        classifier, noise = get_classifier(case.task), np.array([noise_power(SNR_DB)])
+        classifier, noise = get_classifier(case.task, engine), np.array([noise_power(SNR_DB)])
         size = (case.size, case.size)
 
         def receive(symbols: np.ndarray[tuple[int], np.dtype[np.complex64]]) -> None:
@@ -69,8 +72,9 @@ def _cpu_ms(works: Sequence[Callable[[], object]], seconds: float) -> float:
     for work in works:
         work()
     turns = cycle(works)
-    done, begin, end = 0, time.thread_time(), time.perf_counter() + seconds
+    # Of all threads: an engine may have one of its own.
+    done, begin, end = 0, time.process_time(), time.perf_counter() + seconds
     while time.perf_counter() < end:
         next(turns)()
         done += 1
-    return 1e3 * (time.thread_time() - begin) / done
+    return 1e3 * (time.process_time() - begin) / done

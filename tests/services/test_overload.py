@@ -26,6 +26,7 @@ from sdjscc.codecs import Codec, Size
 from sdjscc.serving.admission import Admission
 from sdjscc.serving.interceptor import RequestInterceptor
 from sdjscc.serving.peer import client_identity
+from sdjscc.serving.status import upstream_failure
 from sdjscc.serving.workers import Workers
 from sdjscc.tasks.base import Classifier
 from sdjscc.v1.receiver_pb2 import Delivery, ReceiveRequest, ReceiveResponse, Transmission
@@ -34,7 +35,8 @@ from sdjscc.v1.receiver_pb2_grpc import (
     ReceiverServiceStub,
     add_ReceiverServiceServicer_to_server,
 )
-from sdjscc.wire.retry import read_retry_after_s
+from sdjscc.wire.options import channel_options
+from sdjscc.wire.retry import NOT_TAKEN_RETRY_S, read_retry_after_s
 from sdjscc.wire.tensors import pack_bits
 from tests.services.requests import TIMEOUT_S
 
@@ -197,6 +199,23 @@ async def test_beyond_the_queue_the_refusal_is_immediate_and_says_when_to_come_b
         assert error.retry_after_s == int(trailing["grpc-retry-pushback-ms"]) / 1e3
         codec.open.set()
         assert len(await asyncio.gather(*calls)) == 3
+
+
+async def test_calls_that_grpc_itself_drops_are_refused_in_the_same_words(tmp_path: Path) -> None:
+    """Far more at once than gRPC lets wait in front of a service."""
+    with service("channel", tmp_path, upstream="127.0.0.1:1", log_level="warning") as channel:
+        async with grpc.aio.insecure_channel(channel.address, channel_options(balanced=False)) as connection:
+            stub = ReceiverServiceStub(connection)
+            calls = [stub.Receive(request(8, 8), timeout=TIMEOUT_S) for _ in range(4000)]
+            errors = await asyncio.gather(*calls, return_exceptions=True)
+    dropped = [error for error in errors if error.code() is grpc.StatusCode.CANCELLED]
+    assert dropped, "gRPC takes more than it did; what stands in docs/services.md of CANCELLED is out of date"
+    for_client = link_error(dropped[0], "here", "id", None)
+    upstream = upstream_failure(dropped[0], "there", 1.0)
+    for error, where in ((for_client, "here"), (upstream, "there")):
+        assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert error.retry_after_s == NOT_TAKEN_RETRY_S
+        assert f"{where} did not take the call in" in str(error)
 
 
 class Waiting(ReceiverServiceServicer):
