@@ -245,7 +245,7 @@ def _coded_symbol_seeds() -> list[bytes]:
 
 @cache
 def _transmitter() -> Transmitter:
-    return Transmitter(_registry(), "sd-jscc", None, Workers(1, 1), 1, 0.0, _MAX_PIXELS, 1)  # type: ignore[arg-type]
+    return Transmitter(_registry(), "sd-jscc", None, Workers(1, 1), 1, 0.0, _MAX_PIXELS, 1, 1)  # type: ignore[arg-type]
 
 
 def _transmit_request(data: bytes) -> Verdict:
@@ -275,7 +275,7 @@ def _transmit_requests() -> list[bytes]:
 @cache
 def _channel() -> NoisyReceiver:
     conditions = Conditions(get_channel("awgn"), 10.0)
-    return NoisyReceiver(conditions, None, Workers(1, 1), ELEMENT_TYPE_FLOAT32)  # type: ignore[arg-type]
+    return NoisyReceiver(conditions, None, Workers(1, 1), ELEMENT_TYPE_FLOAT32, 1)  # type: ignore[arg-type]
 
 
 def _request_at_the_channel(data: bytes) -> Verdict:
@@ -284,7 +284,7 @@ def _request_at_the_channel(data: bytes) -> Verdict:
         return "no message"
     crossed = len(message.conditions)
     try:
-        _channel()._add_noise(message)
+        _channel()._replace_payload(message)
     except SdjsccError:
         return "refused"
     assert len(message.conditions) == crossed + 1
@@ -295,7 +295,7 @@ def _request_at_the_channel(data: bytes) -> Verdict:
 @cache
 def _receiver() -> Receiver:
     tasks = {name: get_classifier(name) for name in ("stl10",)}
-    return Receiver(_registry(), tasks, "stl10", Workers(1, 1), 1, 0.0, _MAX_PIXELS)
+    return Receiver(_registry(), tasks, "stl10", Workers(1, 1), 1, 0.0, _MAX_PIXELS, 1)
 
 
 def _request_at_the_receiver(data: bytes) -> Verdict:
