@@ -107,21 +107,23 @@ def main(
 
 
 def _measure(cases: list[Case], seconds: float, repeats: int, in_flight: int) -> list[Measurements]:
-    ways = tuple(dict.fromkeys(way for case in cases for way in ways_to_use(usable_cores(), case.per_call)))
-    all_measured: list[Measurements] = []
+    all_measured = [
+        Measurements(case, {way: [] for way in ways_to_use(usable_cores(), case.per_call)}, [], [], [])
+        for case in cases
+    ]
+    ways = tuple(dict.fromkeys(way for measured in all_measured for way in measured.in_process))
+    steps = repeats * sum(len(measured.in_process) + 3 for measured in all_measured)
     warm_up_s = min(1.0, seconds / 2)
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("starting the services", total=repeats * len(cases) * (len(ways) + 3))
+        bar = progress.add_task("starting the services", total=steps)
         with Bench(ways, warm_up_s) as bench:
-            for case in cases:
-                all_measured.append(Measurements(case, {way: [] for way in bench.ways(case)}, [], [], []))
-                progress.update(bar, description=f"{case.title}, warming up")
-                bench.warm_up(case)
+            for measured in all_measured:
+                progress.update(bar, description=f"{measured.case.title}, warming up")
+                bench.warm_up(measured.case, measured.in_process)
             for number, measured in itertools.product(range(repeats), all_measured):
                 progress.update(bar, description=f"{measured.case.title}, {number + 1} of {repeats}")
                 # Before and after the services by turns, so that a machine that slows down favours nobody.
-                ways = bench.ways(measured.case)
-                first, *others = ways if number % 2 == 0 else reversed(ways)
+                first, *others = list(measured.in_process)[:: 1 if number % 2 == 0 else -1]
                 measured.in_process[first].append(bench.in_process(measured.case, first, seconds))
                 progress.advance(bar)
                 measured.saturated.append(bench.closed(measured.case, _calls(measured.case, in_flight), seconds))

@@ -15,6 +15,7 @@ import torch
 from bench.cases import SNR_DB, Case
 from bench.cpu_time import cpu_s
 from bench.sample import Sample, rate_after
+from receiver.service import CLASSIFIED_TOGETHER
 from sdjscc.channels import AWGN, noise_generator, noise_power
 from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.data.images import DEFAULT_MAX_PIXELS
@@ -25,9 +26,6 @@ from sdjscc.v1.image_pb2 import Image
 from sdjscc.wire.images import pack_image, unpack_image
 
 __all__ = ["measure"]
-
-# As the receiver does: at their size of images more together take longer.
-_CLASSIFIED_TOGETHER = 4
 
 
 def measure(case: Case, workers: int, torch_threads: int, together: int, seconds: float, warm_up_s: float) -> Sample:
@@ -88,6 +86,6 @@ def _transmit(
     noise = np.full(len(images), noise_power(SNR_DB))
     decoded = codec.decode(np.stack(received), (width, height), noise)
     found: list[list[Prediction]] = []
-    for first in range(0, len(decoded), _CLASSIFIED_TOGETHER):
-        found += predict_all(classifier, decoded[first : first + _CLASSIFIED_TOGETHER], 1)
+    for first in range(0, len(decoded), CLASSIFIED_TOGETHER):
+        found += predict_all(classifier, decoded[first : first + CLASSIFIED_TOGETHER], 1)
     return [(pack_image(image, case.returned), labels[0].label) for image, labels in zip(decoded, found, strict=True)]

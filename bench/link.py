@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -91,15 +91,11 @@ class Bench:
     ) -> None:
         self._stack.close()
 
-    def warm_up(self, case: Case) -> None:
-        """Load what each process needs for a case, so that no measurement pays for it."""
+    def warm_up(self, case: Case, ways: Iterable[Threads]) -> None:
+        """Load what each process of ``ways`` needs for a case, so that no measurement pays for it."""
         self.closed(case, 1, 0.0)
-        for way in self.ways(case):
+        for way in ways:
             self.in_process(case, way, 0.0)
-
-    def ways(self, case: Case) -> tuple[Threads, ...]:
-        """Those of the ways that a case is held against: where its images come one by one, they are worked on so."""
-        return tuple(way for way in self._ways if way.together in (1, case.per_call))
 
     def in_process(self, case: Case, way: Threads, seconds: float) -> Sample:
         """The same work in one process."""

@@ -12,13 +12,13 @@ from bench import loops
 from bench.cases import Case
 from bench.loops import Timed
 from sdjscc.client.errors import link_error
+from sdjscc.client.messages import TRANSMIT, TRANSMIT_BATCH
 from sdjscc.errors import SdjsccError
 from sdjscc.v1.transmitter_pb2 import TransmitBatchResponse
 from sdjscc.wire.options import channel_options
 
 __all__ = ["Calls", "closed_loop", "open_loop"]
 
-_SERVICE = "/sdjscc.v1.TransmitterService/"
 _TIMEOUT_S = 120.0
 _MAX_MESSAGE_BYTES = 32 * 2**20
 
@@ -56,7 +56,7 @@ def _timed(server: str, case: Case, loop: Callable[[Send, Note], Awaitable[float
     async def drive() -> Calls:
         async with grpc.aio.insecure_channel(server, channel_options(_MAX_MESSAGE_BYTES)) as channel:
             # No serializers: bytes go out and come back as they are.
-            transmit = channel.unary_unary(_SERVICE + ("Transmit" if case.per_call == 1 else "TransmitBatch"))
+            transmit = channel.unary_unary(TRANSMIT if case.per_call == 1 else TRANSMIT_BATCH)
             requests = case.requests()
 
             async def send(number: int) -> object:

@@ -35,14 +35,14 @@ from sdjscc.v1.receiver_pb2_grpc import ReceiverServiceServicer
 from sdjscc.wire.images import pack_image
 from sdjscc.wire.tensors import unpack_bits, unpack_symbols
 
-__all__ = ["Receiver"]
+__all__ = ["CLASSIFIED_TOGETHER", "Receiver"]
 
 
 # Small images are decoded together where several wait, which takes half the time an image: the weights are read once
 # for all. For larger ones it gains little, and the first would wait for the last.
 _SMALL_PIXELS = 256 * 256
 # The classifiers scale images to one size of their own, at which more than this together take longer.
-_CLASSIFIED_TOGETHER = 4
+CLASSIFIED_TOGETHER = 4
 
 _OUTCOMES = {
     Outcome.RECEIVED: receiver_pb2.OUTCOME_RECEIVED,
@@ -207,8 +207,8 @@ def _classify(
     for received, reception in decoded:
         by_task[received.classifier.name].append((received, reception))
     for members in by_task.values():
-        for begin in range(0, len(members), _CLASSIFIED_TOGETHER):
-            yield from _classify_together(members[begin : begin + _CLASSIFIED_TOGETHER])
+        for begin in range(0, len(members), CLASSIFIED_TOGETHER):
+            yield from _classify_together(members[begin : begin + CLASSIFIED_TOGETHER])
 
 
 def _classify_together(

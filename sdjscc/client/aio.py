@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import grpc
 
@@ -83,17 +83,8 @@ class AsyncClient:
             LinkError: the link refused or failed.
         """
         request = build_request(image, options)
-        request_id = new_request_id()
-        begin = time.perf_counter()
-        try:
-            with self._tracer.calling(TRANSMIT) as trace:
-                response = await self._stub.Transmit(
-                    request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
-                )
-        except grpc.aio.AioRpcError as error:
-            raise self._failed(error, request_id, self.timeout_s) from error
-        self._outage.answered()
-        return read_result(response, request, 1e3 * (time.perf_counter() - begin), request_id)
+        response, round_trip_ms, request_id = await self._send(TRANSMIT, request)
+        return read_result(response, request, round_trip_ms, request_id)
 
     async def transmit_batch(self, images: Iterable[ImageLike], **options: Unpack[Options]) -> list[Result | LinkError]:
         """Send several images by one call: more images a second than by a call each, and each waits for all.
@@ -109,17 +100,8 @@ class AsyncClient:
             LinkError: the call itself was refused or failed; `timeout_s` holds for all images together.
         """
         request = build_batch(images, options)
-        request_id = new_request_id()
-        begin = time.perf_counter()
-        try:
-            with self._tracer.calling(TRANSMIT_BATCH) as trace:
-                response = await self._stub.TransmitBatch(
-                    request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
-                )
-        except grpc.aio.AioRpcError as error:
-            raise self._failed(error, request_id, self.timeout_s) from error
-        self._outage.answered()
-        return read_batch(response, request, 1e3 * (time.perf_counter() - begin), request_id)
+        response, round_trip_ms, request_id = await self._send(TRANSMIT_BATCH, request)
+        return read_batch(response, request, round_trip_ms, request_id)
 
     async def stream(
         self, images: Iterable[ImageLike] | AsyncIterable[ImageLike], **options: Unpack[Options]
@@ -169,6 +151,19 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _send(self, method: str, request: object) -> tuple[Any, float, str]:
+        """The transmitter's response to one call, the milliseconds until it was there, and the id of the request."""
+        call = getattr(self._stub, method.rpartition("/")[2])
+        request_id = new_request_id()
+        begin = time.perf_counter()
+        try:
+            with self._tracer.calling(method) as trace:
+                response = await call(request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace))
+        except grpc.aio.AioRpcError as error:
+            raise self._failed(error, request_id, self.timeout_s) from error
+        self._outage.answered()
+        return response, 1e3 * (time.perf_counter() - begin), request_id
 
     def _failed(self, error: grpc.aio.AioRpcError, request_id: str, timeout_s: float | None) -> LinkError:
         """The error in words; sees to it that the calls after it find the transmitters."""

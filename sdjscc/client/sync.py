@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import grpc
 
@@ -77,32 +77,14 @@ class Client:
     def transmit(self, image: ImageLike, **options: Unpack[Options]) -> Result:
         """Send one image over the link; as `AsyncClient.transmit`."""
         request = build_request(image, options)
-        request_id = new_request_id()
-        begin = time.perf_counter()
-        try:
-            with self._tracer.calling(TRANSMIT) as trace:
-                response = self._stub.Transmit(
-                    request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
-                )
-        except grpc.RpcError as error:
-            raise self._failed(error, request_id, self.timeout_s) from error
-        self._outage.answered()
-        return read_result(response, request, 1e3 * (time.perf_counter() - begin), request_id)
+        response, round_trip_ms, request_id = self._send(TRANSMIT, request)
+        return read_result(response, request, round_trip_ms, request_id)
 
     def transmit_batch(self, images: Iterable[ImageLike], **options: Unpack[Options]) -> list[Result | LinkError]:
         """Send several images by one call; as `AsyncClient.transmit_batch`."""
         request = build_batch(images, options)
-        request_id = new_request_id()
-        begin = time.perf_counter()
-        try:
-            with self._tracer.calling(TRANSMIT_BATCH) as trace:
-                response = self._stub.TransmitBatch(
-                    request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace)
-                )
-        except grpc.RpcError as error:
-            raise self._failed(error, request_id, self.timeout_s) from error
-        self._outage.answered()
-        return read_batch(response, request, 1e3 * (time.perf_counter() - begin), request_id)
+        response, round_trip_ms, request_id = self._send(TRANSMIT_BATCH, request)
+        return read_batch(response, request, round_trip_ms, request_id)
 
     def stream(self, images: Iterable[ImageLike], **options: Unpack[Options]) -> Iterator[Result | LinkError]:
         """Send frames over one stream; as `AsyncClient.stream`. ``images`` is read from another thread."""
@@ -143,6 +125,19 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _send(self, method: str, request: object) -> tuple[Any, float, str]:
+        """The transmitter's response to one call, the milliseconds until it was there, and the id of the request."""
+        call = getattr(self._stub, method.rpartition("/")[2])
+        request_id = new_request_id()
+        begin = time.perf_counter()
+        try:
+            with self._tracer.calling(method) as trace:
+                response = call(request, timeout=self.timeout_s, metadata=((REQUEST_ID_KEY, request_id), *trace))
+        except grpc.RpcError as error:
+            raise self._failed(error, request_id, self.timeout_s) from error
+        self._outage.answered()
+        return response, 1e3 * (time.perf_counter() - begin), request_id
 
     def _failed(self, error: grpc.RpcError, request_id: str, timeout_s: float | None) -> LinkError:
         """The error in words; sees to it that the calls after it find the transmitters."""

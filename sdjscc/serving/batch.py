@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from sdjscc.errors import InvalidRequest, SdjsccError, TooLarge
+from sdjscc.errors import InvalidRequest, TooLarge
 from sdjscc.observability.meter import meter
-from sdjscc.serving.logs import get_logger
 from sdjscc.serving.observing import status_name
-from sdjscc.serving.request_id import current_request_id
-from sdjscc.serving.status import retry_after_s_of, status_of
+from sdjscc.serving.status import retry_after_s_of, told
 from sdjscc.v1.failure_pb2 import Failure
 from sdjscc.v1.receiver_pb2 import ReceiveResponse, ReceiveResult
 
 __all__ = ["check_count", "failure_of", "receive_result"]
-
-_INTERNAL = 13
 
 
 def check_count(count: int, most: int) -> None:
@@ -25,14 +21,9 @@ def check_count(count: int, most: int) -> None:
 
 
 def failure_of(error: Exception, service: str) -> Failure:
-    """What the sender of one of several images is told of its error; one that no request should cause goes to the log
-    of ``service``."""
-    if isinstance(error, SdjsccError):
-        code: int = status_of(error).value[0]
-        return Failure(code=code, message=str(error), retry_after_s=retry_after_s_of(error))
-    get_logger().error("internal error", exc_info=error)
-    message = f"internal error; the {service}'s log has it under request id {current_request_id.get()}"
-    return Failure(code=_INTERNAL, message=message)
+    """What the sender of one of several images is told of its error; as `told`."""
+    code, sentence = told(error, service)
+    return Failure(code=code.value[0], message=sentence, retry_after_s=retry_after_s_of(error))
 
 
 def receive_result(outcome: ReceiveResponse | ReceiveResult | Exception, service: str) -> ReceiveResult:

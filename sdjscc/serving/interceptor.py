@@ -12,12 +12,12 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from sdjscc.errors import InvalidRequest, SdjsccError
+from sdjscc.errors import InvalidRequest
 from sdjscc.serving.admission import Admission
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.peer import client_identity
 from sdjscc.serving.request_id import current_request_id
-from sdjscc.serving.status import UpstreamFailed, retry_after_s_of, status_of
+from sdjscc.serving.status import UpstreamFailed, retry_after_s_of, told
 from sdjscc.wire.metadata import ORIGIN_KEY, REQUEST_ID_KEY, read_request_id
 from sdjscc.wire.retry import Metadata, retry_metadata
 from sdjscc.wire.service_config import NO_RETRY
@@ -115,12 +115,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
                 self._log.info("call", method=method, milliseconds=milliseconds, **outcome)
 
     async def _abort(self, context: Context, error: Exception, outcome: dict[str, Any]) -> NoReturn:
-        if isinstance(error, SdjsccError):
-            code, message = status_of(error), _shortened(str(error))
-        else:
-            code = grpc.StatusCode.INTERNAL
-            message = f"internal error; the {self._service}'s log has it under request id {current_request_id.get()}"
-            self._log.error("internal error", exc_info=error)
+        code, sentence = told(error, self._service)
+        message = _shortened(sentence)
         outcome.update(status=code.name, error=message)
         trailing: Metadata = ((REQUEST_ID_KEY, current_request_id.get()), (ORIGIN_KEY, self._service))
         retry_after_s = retry_after_s_of(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import grpc
 
 from sdjscc.errors import InvalidRequest, MissingDependency, NotReady, SdjsccError, UnknownName
+from sdjscc.serving.logs import get_logger
+from sdjscc.serving.request_id import current_request_id
 from sdjscc.wire.metadata import ORIGIN_KEY
 from sdjscc.wire.retry import NOT_TAKEN_RETRY_S, read_retry_after_s
 from sdjscc.wire.tls import handshake_problem
@@ -16,6 +18,7 @@ __all__ = [
     "UpstreamFailed",
     "retry_after_s_of",
     "status_of",
+    "told",
     "upstream_failure",
 ]
 
@@ -71,6 +74,15 @@ def status_of(error: SdjsccError) -> grpc.StatusCode:
     if isinstance(error, UpstreamFailed):
         return error.code
     return next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
+
+
+def told(error: Exception, service: str) -> tuple[grpc.StatusCode, str]:
+    """Status and sentence for the caller; an error that no request should cause goes to the log of ``service``."""
+    if isinstance(error, SdjsccError):
+        return status_of(error), str(error)
+    get_logger().error("internal error", exc_info=error)
+    sentence = f"internal error; the {service}'s log has it under request id {current_request_id.get()}"
+    return grpc.StatusCode.INTERNAL, sentence
 
 
 def retry_after_s_of(error: Exception) -> float | None:
