@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
+from bench.apart import Apart, apart, serve
 from sdjscc.errors import SdjsccError
 from sdjscc.v1.receiver_pb2 import Label, ReceiveBatchResponse, ReceiveResponse, ReceiveResult, StageTiming
-from sdjscc.wire.options import DEFAULT_MAX_MESSAGE_BYTES, channel_options, server_options
+from sdjscc.wire.options import channel_options
 
-__all__ = ["RECEIVE", "RECEIVE_BATCH", "TRANSMIT", "Echo", "Run", "call_for", "echo"]
+__all__ = ["RECEIVE", "RECEIVE_BATCH", "TRANSMIT", "Run", "call_for", "echo"]
 
 RECEIVE = "/sdjscc.v1.ReceiverService/Receive"
 RECEIVE_BATCH = "/sdjscc.v1.ReceiverService/ReceiveBatch"
 TRANSMIT = "/sdjscc.v1.TransmitterService/Transmit"
 _TIMEOUT_S = 60.0
-_STARTUP_S = 30.0
 _NOISE = "channel/noise"
-
-
-@dataclass(frozen=True)
-class Echo:
-    """A running server."""
-
-    address: str
-    pid: int
 
 
 @dataclass(frozen=True)
@@ -46,22 +36,10 @@ class Run:
     """What a channel on the way says that its noise took, in all images of a call, of those calls that crossed one."""
 
 
-@contextmanager
-def echo(folder: Path, images: int = 1) -> Iterator[Echo]:
-    """A stub of the receiver in a process of its own: it reads nothing of what it gets, and answers every batch as one
-    of so many ``images``."""
-    file = folder / f"echo-{images}.address"
-    command = [sys.executable, "-m", "bench.echo", str(file), str(images)]
-    with subprocess.Popen(command, cwd=Path(__file__).parent.parent) as process:
-        try:
-            deadline = time.monotonic() + _STARTUP_S
-            while not (file.exists() and file.read_text()):
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise SdjsccError("the echo server did not come up")
-                time.sleep(0.02)
-            yield Echo(file.read_text(), process.pid)
-        finally:
-            process.terminate()
+def echo(folder: Path, images: int = 1) -> AbstractContextManager[Apart]:
+    """A stub of the receiver: it reads nothing of what it gets, and answers every batch as one of so many
+    ``images``."""
+    return apart("bench.echo", folder / f"echo-{images}.address", str(images))
 
 
 def call_for(
@@ -126,17 +104,7 @@ async def _serve(file: Path, images: int) -> None:
     async def answer_batch(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
         return batch
 
-    server = grpc.aio.server(options=server_options(DEFAULT_MAX_MESSAGE_BYTES))
-    service, _, method = RECEIVE[1:].partition("/")
-    handlers = {
-        method: grpc.unary_unary_rpc_method_handler(answer),
-        RECEIVE_BATCH.rpartition("/")[2]: grpc.unary_unary_rpc_method_handler(answer_batch),
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    file.write_text(f"127.0.0.1:{port}")
-    await server.wait_for_termination()
+    await serve(file, {RECEIVE: answer, RECEIVE_BATCH: answer_batch})
 
 
 if __name__ == "__main__":

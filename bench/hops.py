@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TypeVar
@@ -21,8 +22,10 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import track
 
+from bench.apart import Apart
+from bench.bare_proxy import bare_proxy
 from bench.cpu_time import cpu_s
-from bench.echo import RECEIVE, RECEIVE_BATCH, Echo, Run, call_for, echo
+from bench.echo import RECEIVE, RECEIVE_BATCH, Run, call_for, echo
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe_without_codec, sentence
 from bench.report import short, table
@@ -66,6 +69,10 @@ class Sample:
     numpy_per_s: float
     """The same noise made by numpy on as many threads as there are cores."""
     numpy_cpu_ms: float
+    bare_added_ms: float
+    """As `added_ms`, of a `bare_proxy` in place of the channel."""
+    bare_cpu_ms: float
+    """As `channel_cpu_ms`."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,7 @@ def _measure(payloads: Sequence[Payload], seconds: float, repeats: int) -> dict[
         stack.callback(beside.close)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sdjscc-")))
         # A stub answers batches of one length alone, and a channel has one upstream.
-        stubs: dict[int, Echo] = {}
+        stubs: dict[int, Apart] = {}
         channels: dict[int, ServiceProcess] = {}
         for images in dict.fromkeys(payload.per_call for payload in payloads):
             stubs[images] = stack.enter_context(echo(folder, images))
@@ -160,23 +167,36 @@ def _measure(payloads: Sequence[Payload], seconds: float, repeats: int) -> dict[
             channels[images] = ServiceProcess("channel", folder / f"channel-{images}.log", upstream)
             stack.callback(channels[images].stop)
             channels[images].wait_serving()
+        proxies = {
+            payload: stack.enter_context(
+                bare_proxy(
+                    folder / f"proxy-{payload.values}-{payload.per_call}",
+                    stubs[payload.per_call].address,
+                    payload.values * payload.per_call,
+                )
+            )
+            for payload in payloads
+        }
         turns = list(product(range(repeats), payloads))
         for _, payload in track(turns, "measuring", console=Console(stderr=True), transient=True):
             stub, channel, count = stubs[payload.per_call], channels[payload.per_call], payload.per_call
+            proxy = proxies[payload]
 
             def call(address: str, data: bytes, in_flight: int, method: str = payload.method) -> Run:
                 return client.run(call_for, address, data, in_flight, seconds, method=method)
 
-            def echo_symbols(payload: Payload = payload, stub: Echo = stub) -> Run:
+            def echo_symbols(payload: Payload = payload, stub: Apart = stub) -> Run:
                 return call(stub.address, payload.symbols, 1)
 
-            def saturate(payload: Payload = payload, channel: ServiceProcess = channel) -> Run:
-                return call(channel.address, payload.bits, max(_LEAST_CALLS, _IN_FLIGHT // payload.per_call))
+            def saturate(address: str, payload: Payload = payload) -> Run:
+                return call(address, payload.bits, max(_LEAST_CALLS, _IN_FLIGHT // payload.per_call))
 
             straight, echo_cpu_s = _cpu_of((client.pid, stub.pid), echo_symbols)
             without = call(stub.address, payload.bits, 1)
             through = call(channel.address, payload.bits, 1)
-            saturated, channel_cpu_s = _cpu_of((channel.process.pid,), saturate)
+            saturated, channel_cpu_s = _cpu_of((channel.process.pid,), partial(saturate, channel.address))
+            through_bare = call(proxy.address, payload.bits, 1)
+            bare, bare_cpu_s = _cpu_of((proxy.pid,), partial(saturate, proxy.address))
             numpy_per_s, numpy_cpu_ms = beside.run(_numpy_noise, payload.values, seconds)
             measured[payload].append(
                 Sample(
@@ -188,6 +208,9 @@ def _measure(payloads: Sequence[Payload], seconds: float, repeats: int) -> dict[
                     channel_per_s=count * saturated.calls / saturated.seconds,
                     numpy_per_s=numpy_per_s,
                     numpy_cpu_ms=numpy_cpu_ms,
+                    bare_added_ms=statistics.median(through_bare.latencies_ms)
+                    - statistics.median(without.latencies_ms),
+                    bare_cpu_ms=1e3 * bare_cpu_s / (count * bare.calls),
                 )
             )
     return measured
@@ -241,7 +264,16 @@ def _markdown(measured: dict[Payload, list[Sample]], machine: str, seconds: floa
             "greatest).",
             "A hop, one call at a time, in milliseconds:",
             table(
-                ("real components", "echo", "hop adds", "of that noise", "ratio", "without noise", "CPU ratio"),
+                (
+                    "real components",
+                    "echo",
+                    "hop adds",
+                    "of that noise",
+                    "ratio",
+                    "without noise",
+                    "bare proxy's ratio",
+                    "CPU ratio",
+                ),
                 [
                     (
                         payload.title,
@@ -250,6 +282,7 @@ def _markdown(measured: dict[Payload, list[Sample]], machine: str, seconds: floa
                         over(samples, lambda one: one.noise_ms),
                         over(samples, lambda one: one.added_ms / one.echo_ms),
                         over(samples, lambda one: (one.added_ms - one.noise_ms) / one.echo_ms),
+                        over(samples, lambda one: one.bare_added_ms / one.echo_ms),
                         over(samples, lambda one: (one.channel_cpu_ms - one.numpy_cpu_ms) / one.echo_cpu_ms),
                     )
                     for payload, samples in measured.items()
@@ -258,7 +291,16 @@ def _markdown(measured: dict[Payload, list[Sample]], machine: str, seconds: floa
             f"The channel, {_IN_FLIGHT} transmissions under way, but at least {_LEAST_CALLS} calls, in transmissions a "
             "second:",
             table(
-                ("real components", "numpy's noise", "channel", "ratio", "CPU time, channel", "noise", "CPU ratio"),
+                (
+                    "real components",
+                    "numpy's noise",
+                    "channel",
+                    "ratio",
+                    "CPU time, channel",
+                    "noise",
+                    "CPU ratio",
+                    "bare proxy's CPU ratio",
+                ),
                 [
                     (
                         payload.title,
@@ -268,6 +310,7 @@ def _markdown(measured: dict[Payload, list[Sample]], machine: str, seconds: floa
                         over(samples, lambda one: one.channel_cpu_ms),
                         over(samples, lambda one: one.numpy_cpu_ms),
                         over(samples, lambda one: one.numpy_cpu_ms / one.channel_cpu_ms),
+                        over(samples, lambda one: one.numpy_cpu_ms / one.bare_cpu_ms),
                     )
                     for payload, samples in measured.items()
                 ],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sdjscc.errors import InvalidRequest
 from sdjscc.v1.tensor_pb2 import ELEMENT_TYPE_FLOAT16, ELEMENT_TYPE_FLOAT32, BitTensor, ElementType, SymbolTensor
 
-__all__ = ["pack_bits", "pack_symbols", "unpack_bits", "unpack_symbols"]
+__all__ = ["pack_bits", "pack_symbols", "put_symbols", "unpack_bits", "unpack_symbols"]
 
 _MAX_DIMENSIONS = 8
 _COMPONENT_TYPES: dict[int, np.dtype[np.floating[Any]]] = {
@@ -40,9 +40,20 @@ def unpack_bits(message: BitTensor) -> NDArray[np.uint8]:
 
 def pack_symbols(symbols: NDArray[np.complex64], element_type: ElementType = ELEMENT_TYPE_FLOAT32) -> SymbolTensor:
     """Complex symbols of any shape, stored as float32 or float16 components."""
+    message = SymbolTensor()
+    put_symbols(message, symbols, element_type)
+    return message
+
+
+def put_symbols(
+    message: SymbolTensor, symbols: NDArray[np.complex64], element_type: ElementType = ELEMENT_TYPE_FLOAT32
+) -> None:
+    """As `pack_symbols`, into a message that is part of another: to copy one in would copy its bytes once more."""
     components = np.ascontiguousarray(symbols, np.complex64).view(np.float32)
     stored = components.astype(_COMPONENT_TYPES[element_type], copy=False)
-    return SymbolTensor(shape=symbols.shape, element_type=element_type, data=stored.tobytes())
+    message.shape[:] = symbols.shape
+    message.element_type = element_type
+    message.data = stored.tobytes()
 
 
 def unpack_symbols(message: SymbolTensor) -> NDArray[np.complex64]:
