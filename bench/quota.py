@@ -1,21 +1,24 @@
-"""``python -m bench.quota``: a receiver that a cgroup limits to half a core, beside one that has a whole core."""
+"""``python -m bench.quota``: what half a core does beside a whole one, to a receiver and to its networks alone."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import click
+import numpy as np
+import torch
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import track
 
-from bench.cases import squares
+from bench.cases import SNR_DB, squares
 from bench.cpu_time import cpu_s
 from bench.echo import call_for
 from bench.link import ProcessOfItsOwn
@@ -23,9 +26,13 @@ from bench.machine import describe, sentence
 from bench.report import short, table
 from bench.sample import Spread
 from deploy.local import ServiceProcess
+from sdjscc.channels import noise_power
 from sdjscc.cli.options import Duration
-from sdjscc.codecs import CodecRegistry
+from sdjscc.codecs import Codec, CodecRegistry
+from sdjscc.engines import select
 from sdjscc.errors import SdjsccError
+from sdjscc.tasks import get_classifier
+from sdjscc.tasks.base import Classifier, predict_all
 from sdjscc.v1.receiver_pb2 import Delivery, ReceiveRequest
 from transmitter.service import transmission_of
 
@@ -34,7 +41,8 @@ __all__ = ["Share", "cpu_quota"]
 _MOUNTS = (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup"))
 _PERIOD_US = 100_000
 _IN_FLIGHT = 4
-_SIZE = 96
+_SIZE, _TASK = 96, "stl10"
+_WARM_UP_S, _SETTLING_S = 4.0, 0.5
 
 
 class Share:
@@ -42,6 +50,15 @@ class Share:
 
     def __init__(self, group: Path) -> None:
         self._group = group
+
+    def allow(self, cores: float) -> None:
+        """From now on it may use so many cores."""
+        quota_us = round(cores * _PERIOD_US)
+        if (self._group / "cpu.max").exists():
+            (self._group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
+        else:
+            (self._group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
+            (self._group / "cpu.cfs_quota_us").write_text(str(quota_us))
 
     def add(self, pid: int) -> None:
         """Move a process, all threads it has, into the group."""
@@ -61,13 +78,9 @@ def cpu_quota(cores: float, name: str = "sdjscc") -> Iterator[Share]:
     except OSError as error:
         raise SdjsccError(f"no cgroup can be made under {mount}: {error.strerror}; run this as root") from error
     try:
-        quota_us = round(cores * _PERIOD_US)
-        if (group / "cpu.max").exists():
-            (group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
-        else:
-            (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
-            (group / "cpu.cfs_quota_us").write_text(str(quota_us))
-        yield Share(group)
+        share = Share(group)
+        share.allow(cores)
+        yield share
     except OSError as error:
         raise SdjsccError(f"{group} cannot be set: {error.strerror}; run this as root") from error
     finally:
@@ -80,32 +93,63 @@ def _can_limit(mount: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One way of running the receiver."""
+class Turn:
+    """One measurement with a whole core, and the one after it with half."""
 
-    cores: float
-    threads: Literal["by the quota", "2"]
-    images_per_s: Spread
-    cpu_ms: Spread
+    whole_per_s: float
+    half_per_s: float
+    whole_cpu_ms: float
     """Of an image."""
+    half_cpu_ms: float
+
+    @property
+    def share(self) -> float:
+        """Rate of half a core over half the rate of one."""
+        return 2 * self.half_per_s / self.whole_per_s
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of doing the receiver's work."""
+
+    title: str
+    threads: int = 0
+    """Of the receiver; 0 as many as the quota says."""
+    alone: int = 0
+    """Images at a time, where the networks run without a service around them."""
+
+
+_WAYS = (
+    Way("receiver, as many threads as the quota says"),
+    Way("receiver, 2 threads", threads=2),
+    *(Way(f"its networks alone, {together} at a time", alone=together) for together in (1, 2, 4)),
+)
+
+Rate = Callable[[float], float]
+"""Measures so many seconds, and returns images a second."""
 
 
 @click.command()
-@click.option("--seconds", type=Duration(), default="5s", show_default=True, help="Length of one measurement.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=3, show_default=True, help="Measurements of one kind.")
+@click.option("--seconds", type=Duration(), default="1s", show_default=True, help="Length of one measurement.")
+@click.option("--repeats", type=click.IntRange(1, 100), default=12, show_default=True, help="Measurements of one kind.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
 )
 def main(seconds: float, repeats: int, out: Path) -> None:
-    """Images of 96x96 pixels a second through a receiver that a cgroup limits to half a core and to one, with as many
-    threads as the quota says, and with two all the same. Needs root and Linux. Writes quota.json and quota.md."""
+    """Images of 96x96 pixels a second through a receiver that a cgroup limits to one core and to half of one by turns,
+    with as many threads as the quota says, and with two all the same; and what its networks do with half a core and no
+    service around them. Needs root and Linux. Writes quota.json and quota.md."""
+    if seconds <= 0:
+        raise click.UsageError("--seconds is 0; give a time such as 3s")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        rows = _measure(seconds, repeats)
+        measured = {
+            way: _turns(way, seconds, repeats) for way in track(_WAYS, "measuring", console=Console(stderr=True))
+        }
         machine = describe()
-        result = {"machine": machine, "rows": [asdict(row) for row in rows]}
-        (out / "quota.json").write_text(json.dumps(result, indent=1))
-        text = _markdown(rows, sentence(machine), seconds, repeats)
+        rows = [{**asdict(way), "turns": [asdict(turn) for turn in turns]} for way, turns in measured.items()]
+        (out / "quota.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
+        text = _markdown(measured, sentence(machine), seconds, repeats)
         (out / "quota.md").write_text(text)
     except SdjsccError as error:
         raise click.ClickException(str(error)) from error
@@ -114,64 +158,106 @@ def main(seconds: float, repeats: int, out: Path) -> None:
     Console().print(Markdown(text))
 
 
-def _measure(seconds: float, repeats: int) -> list[Row]:
-    request = _request()
-    client = ProcessOfItsOwn()
-    ways: tuple[tuple[float, int], ...] = ((1.0, 0), (0.5, 0), (0.5, 2))
-    rates: dict[tuple[float, int], list[tuple[float, float]]] = {way: [] for way in ways}
+def _turns(way: Way, seconds: float, repeats: int) -> list[Turn]:
+    with cpu_quota(1.0) as share, _at_work(way, share) as (pid, rate):
+        rate(_WARM_UP_S)
+
+        def measure(cores: float) -> tuple[float, float]:
+            share.allow(cores)
+            rate(_SETTLING_S)
+            before, begin = cpu_s(pid), time.perf_counter()
+            per_s = rate(seconds)
+            return per_s, 1e3 * (cpu_s(pid) - before) / (per_s * (time.perf_counter() - begin))
+
+        turns = []
+        for _ in range(repeats):
+            (whole_per_s, whole_cpu_ms), (half_per_s, half_cpu_ms) = measure(1.0), measure(0.5)
+            turns.append(Turn(whole_per_s, half_per_s, whole_cpu_ms, half_cpu_ms))
+        return turns
+
+
+@contextmanager
+def _at_work(way: Way, share: Share) -> Iterator[tuple[int, Rate]]:
+    """A process in the group, by its id, and how to measure it."""
+    process = ProcessOfItsOwn()
     try:
-        for _ in track(range(repeats), "measuring", console=Console(stderr=True), transient=True):
-            for cores, threads in ways:
-                with tempfile.TemporaryDirectory(prefix="sdjscc-") as folder, cpu_quota(cores) as share:
-                    flags = {"threads": threads, "log-level": "warning"}
-                    receiver = ServiceProcess("receiver", Path(folder) / "log", flags)
-                    try:
-                        share.add(receiver.process.pid)
-                        receiver.wait_serving()
-                        client.run(call_for, receiver.address, request, _IN_FLIGHT, calls=2 * _IN_FLIGHT)
-                        before = cpu_s(receiver.process.pid)
-                        run = client.run(call_for, receiver.address, request, _IN_FLIGHT, seconds)
-                        cpu_ms = 1e3 * (cpu_s(receiver.process.pid) - before) / run.calls
-                        rates[cores, threads].append((run.calls / run.seconds, cpu_ms))
-                    finally:
-                        receiver.stop()
+        if way.alone:
+            share.add(process.pid)
+            yield process.pid, lambda seconds: process.run(_alone, way.alone, seconds)
+            return
+        request = _request()
+        with tempfile.TemporaryDirectory(prefix="sdjscc-") as folder:
+            flags = {"threads": way.threads, "log-level": "warning"}
+            receiver = ServiceProcess("receiver", Path(folder) / "log", flags)
+            try:
+                share.add(receiver.process.pid)
+                receiver.wait_serving()
+
+                def rate(seconds: float) -> float:
+                    run = process.run(call_for, receiver.address, request, _IN_FLIGHT, seconds)
+                    return run.calls / run.seconds
+
+                yield receiver.process.pid, rate
+            finally:
+                receiver.stop()
     finally:
-        client.close()
-    return [
-        Row(
-            cores,
-            "2" if threads else "by the quota",
-            Spread.of(rate for rate, _ in found),
-            Spread.of(cpu_ms for _, cpu_ms in found),
-        )
-        for (cores, threads), found in rates.items()
-    ]
+        process.close()
+
+
+def _alone(together: int, seconds: float) -> float:
+    """Images a second that are decoded and classified ``together`` by one thread, and nothing else."""
+    codec, classifier = _networks()
+    bits = codec.encode(np.stack(together * [squares(_SIZE)[0]]))
+    symbols = np.stack([codec.constellation.modulate(of_one.reshape(-1)) for of_one in bits])
+    noise = np.full(together, noise_power(SNR_DB))
+    done, begin = 0, time.perf_counter()
+    while (now := time.perf_counter()) < begin + seconds:
+        predict_all(classifier, codec.decode(symbols, (_SIZE, _SIZE), noise), 1)
+        done += together
+    return done / (now - begin)
+
+
+@cache
+def _networks() -> tuple[Codec, Classifier]:
+    torch.set_num_threads(1)
+    engine = select("auto", 1)
+    return CodecRegistry(engine=engine).load(), get_classifier(_TASK, engine)
 
 
 def _request() -> bytes:
     codec = CodecRegistry().load()
     bits = codec.encode(squares(_SIZE)[0][None])[0]
     transmission = transmission_of(codec, bits, (_SIZE, _SIZE))
-    return ReceiveRequest(transmission=transmission, delivery=Delivery(task="stl10")).SerializeToString()
+    return ReceiveRequest(transmission=transmission, delivery=Delivery(task=_TASK)).SerializeToString()
 
 
-def _markdown(rows: list[Row], machine: str, seconds: float, repeats: int) -> str:
-    whole = rows[0].images_per_s.median
+def _markdown(measured: Mapping[Way, Sequence[Turn]], machine: str, seconds: float, repeats: int) -> str:
+    def over(turns: Sequence[Turn], show: Callable[[Turn], float]) -> str:
+        return Spread.of(map(show, turns)).text(short)
+
     return "\n\n".join(
         (
             f"Measured on: {machine} {repeats} measurements of {seconds:g} s of each kind, by turns; median (least to "
             "greatest).",
             table(
-                ("quota, cores", "threads", "images/s", "over its share of one core's", "CPU time an image, ms"),
+                (
+                    "",
+                    "one core, images/s",
+                    "half a core, images/s",
+                    "over half of one core's",
+                    "CPU time an image, one core, ms",
+                    "half a core, ms",
+                ),
                 [
                     (
-                        f"{row.cores:g}",
-                        row.threads,
-                        row.images_per_s.text(short),
-                        f"{row.images_per_s.median / (row.cores * whole):.2f}",
-                        row.cpu_ms.text(short),
+                        way.title,
+                        over(turns, lambda turn: turn.whole_per_s),
+                        over(turns, lambda turn: turn.half_per_s),
+                        Spread.of(turn.share for turn in turns).text(lambda share: f"{share:.2f}"),
+                        over(turns, lambda turn: turn.whole_cpu_ms),
+                        over(turns, lambda turn: turn.half_cpu_ms),
                     )
-                    for row in rows
+                    for way, turns in measured.items()
                 ],
             ),
         )
