@@ -107,7 +107,7 @@ def calibrate_command(data: Path, codec: str | None, limit: int, seed: int) -> N
     for task in task_names():
         classifier = get_classifier(task)
         if isinstance(classifier, EfficientNetClassifier):
-            squares = (classifier.squares(batch) for batch in (*batches, *received))
+            squares = [classifier.squares(batch) for batch in (*batches, *received)]
             networks = {"classifier": layer_ranges(classifier.from_square, squares)}
             ranges = Ranges(
                 weights_sha256=classifier.weights_sha256, data=name, images=2 * len(images), networks=networks

@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 
 from sdjscc.engines.base import LayerRanges
 from sdjscc.engines.ends import ChannelsLast, FromPixels, ToBits, ToPixels
+from sdjscc.engines.ranges import STEPS, with_zero
 from sdjscc.errors import InvalidRequest
 
 __all__ = ["translate"]
@@ -156,13 +157,8 @@ class _Translation:
 
 
 def _in_8_bits(x: Node, low: float, high: float) -> Node:
-    """Zero is a step of its own, for it is what convolutions pad with."""
-    if low >= 0:
-        bounds = np.float32(0), np.float32(high)
-    else:
-        largest = max(-low, high)
-        bounds = np.float32(-largest * 128 / 127), np.float32(largest)
-    return opset13.fake_quantize(x, *bounds, *bounds, 256)
+    bounds = [np.float32(bound) for bound in with_zero(low, high)]
+    return opset13.fake_quantize(x, *bounds, *bounds, STEPS + 1)
 
 
 def _weights_in_8_bits(values: NDArray[np.float32]) -> Node:

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sdjscc.errors import InvalidRequest
 
-__all__ = ["Ranges", "ranges_file", "read_ranges", "write_ranges"]
+__all__ = ["STEPS", "Ranges", "ranges_file", "read_ranges", "with_zero", "write_ranges"]
+
+STEPS = 255
+"""Between the least and the greatest of 256 values."""
 
 
 class Ranges(BaseModel):
@@ -22,7 +25,16 @@ class Ranges(BaseModel):
     """The images that went through, such as "STL-10 train"."""
     images: int
     networks: dict[str, dict[str, tuple[float, float]]]
-    """Least and greatest input of each layer, by network ("encoder", "decoder", ...) and layer."""
+    """Where the inputs of each layer are cut off below and above, by network ("encoder", "decoder", ...) and layer."""
+
+
+def with_zero(low: float, high: float) -> tuple[float, float]:
+    """The range that 256 values cover, moved so that zero is one of them: zero is what convolutions pad with, and most
+    of what an activation leaves."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = max(high - low, 1e-12) / STEPS
+    below = round(-low / step)
+    return -below * step, (STEPS - below) * step
 
 
 def ranges_file(weights: Path) -> Path:

@@ -18,7 +18,7 @@ from sdjscc.codecs.jscc.codec import JsccCodec
 from sdjscc.engines import Ranges, ranges_file, read_ranges, select
 from sdjscc.engines.calibration import layer_ranges
 from sdjscc.engines.ends import FromPixels, ToPixels
-from sdjscc.engines.ranges import write_ranges
+from sdjscc.engines.ranges import with_zero, write_ranges
 from sdjscc.engines.torch_engine import TorchEngine
 from sdjscc.errors import InvalidRequest, MissingDependency, NotReady, UnknownName
 from sdjscc.tasks import get_classifier, task_names
@@ -246,13 +246,35 @@ def test_int8_without_ranges_is_refused() -> None:
         select("openvino-int8").runner(nn.Conv2d(3, 3, 1))
 
 
-def test_ranges_are_the_least_and_greatest_that_a_layer_gets() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU6(), nn.Conv2d(1, 1, 1)).eval().requires_grad_(False)
-    nn.init.constant_(network[0].weight, -2.0)
-    nn.init.constant_(network[0].bias, 1.0)
-    inputs = [torch.tensor([-1.0, 2.0]).view(1, 1, 1, 2), torch.tensor([[[[3.0]]]])]
-    assert layer_ranges(network, inputs) == {"0": (-1.0, 3.0), "2": (0.0, 3.0)}
-    assert not network[0]._forward_pre_hooks
+def test_ranges_hold_what_a_layer_gets_after_what_stands_before_it() -> None:
+    first = nn.Conv2d(1, 1, 1)
+    nn.init.constant_(first.weight, 1.0)
+    nn.init.zeros_(first.bias)  # type: ignore[arg-type]
+    network = nn.Sequential(first, nn.ReLU(), nn.Conv2d(1, 1, 1))
+    inputs = [torch.tensor([[[[-1.0, 2.0]]]]), torch.tensor([[[[3.0, 0.0]]]])]
+    ranges = layer_ranges(network, inputs)
+    # Of four values that fill the range, none is better cut off.
+    assert ranges["0"] == pytest.approx((-1.0, 3.0))
+    assert ranges["2"][1] == pytest.approx(3.0)
+    assert not first._forward_pre_hooks
+
+
+def test_a_rare_great_value_is_cut_off_rather_than_coarsening_all_others() -> None:
+    values = torch.linspace(0, 1, 10_000_000)
+    values[-1] = 2.0
+    low, high = layer_ranges(nn.Sequential(nn.Linear(1, 1)), [values[:, None]])["0"]
+    assert low == 0.0
+    assert 1.0 <= high < 1.2
+
+
+@pytest.mark.parametrize("bounds", [(-0.31, 7.3), (0.5, 6.0), (-2.0, -1.0)])
+def test_zero_is_one_of_the_256_values(bounds: tuple[float, float]) -> None:
+    low, high = with_zero(*bounds)
+    step = (high - low) / 255
+    assert low <= 0 <= high
+    assert low / step == pytest.approx(round(low / step))
+    assert low == pytest.approx(min(bounds[0], 0), abs=step)
+    assert high == pytest.approx(max(bounds[1], 0), abs=step)
 
 
 def test_ranges_come_back_as_they_were_written(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ def calibrate(codec: JsccCodec, batches: Sequence[NDArray[np.uint8]]) -> dict[st
     """Ranges of encoder and decoder over batches of images of one size each, uint8 ``(n, h, w, 3)`` with sides a
     multiple of 8, sent over AWGN. The same images give the same ranges."""
     return {
-        "encoder": layer_ranges(codec.encoder, map(torch.from_numpy, batches)),
-        "decoder": layer_ranges(codec.decoder, _received(codec, batches)),
+        "encoder": layer_ranges(codec.encoder, [torch.tensor(images) for images in batches]),
+        "decoder": layer_ranges(codec.decoder, list(_received(codec, batches))),
     }
 
 
