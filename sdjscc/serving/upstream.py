@@ -77,17 +77,18 @@ class Upstream:
 
     async def _answers(
         self, requests: Sequence[ReceiveRequest], context: grpc.aio.ServicerContext
-    ) -> Sequence[ReceiveResult]:
+    ) -> Sequence[ReceiveResult | Exception]:
         response: ReceiveBatchResponse = await self._call(
             "ReceiveBatch", ReceiveBatchRequest(requests=requests), context
         )
         if len(response.results) != len(requests):
-            raise UpstreamFailed(
-                grpc.StatusCode.INTERNAL,
-                f"the upstream {self._address} answered {len(response.results)} of {len(requests)} images; "
-                "run the same version there",
-            )
-        return response.results
+            raise self._strange(f"answered {len(response.results)} of {len(requests)} images")
+        unread = self._strange("answered an image in no way known here")
+        return [result if result.WhichOneof("result") else unread for result in response.results]
+
+    def _strange(self, answer: str) -> UpstreamFailed:
+        sentence = f"the upstream {self._address} {answer}; run the same version there"
+        return UpstreamFailed(grpc.StatusCode.INTERNAL, sentence)
 
     async def _call(
         self, method: Literal["Receive", "ReceiveBatch"], request: object, context: grpc.aio.ServicerContext
