@@ -52,5 +52,5 @@ def link_error(error: grpc.RpcError, server: str, request_id: str, timeout_s: fl
 
 
 def status_from_number(number: int) -> grpc.StatusCode:
-    """The gRPC status of that number; UNKNOWN for numbers that are none."""
-    return next((code for code in grpc.StatusCode if code.value[0] == number), grpc.StatusCode.UNKNOWN)
+    """The gRPC status of that number; UNKNOWN for numbers of no error, OK's among them."""
+    return next((code for code in grpc.StatusCode if code.value[0] == number != 0), grpc.StatusCode.UNKNOWN)

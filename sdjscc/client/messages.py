@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, TypedDict
 
+import grpc
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
@@ -25,6 +26,7 @@ from sdjscc.v1.transmitter_pb2 import (
     TransmitBatchResponse,
     TransmitRequest,
     TransmitResponse,
+    TransmitResult,
     TransmitStreamRequest,
     TransmitStreamResponse,
 )
@@ -72,7 +74,7 @@ _MAX_TOP_K = 1000
 # Pillow modes that a lossless format keeps.
 _FILE_FORMATS = {**dict.fromkeys(("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), "PNG"), "I": "TIFF", "F": "TIFF"}
 
-# Our own limit for what a receiver we asked may send back: far above any service's default.
+# Our own limit for what was sent: far above any service's default.
 _MAX_PIXELS = 2**28
 
 
@@ -116,12 +118,15 @@ def build_request(image: ImageLike, options: Options) -> TransmitRequest:
 
 
 def read_result(response: TransmitResponse, request: TransmitRequest, round_trip_ms: float, request_id: str) -> Result:
-    """The answer to a request as a `Result`."""
+    """The answer to a request as a `Result`; raises `LinkError` where its image is none, or none of the size sent."""
     received = response.received
-    image = unpack_image(received.image, _MAX_PIXELS) if received.HasField("image") else None
+    original = image = None
+    if received.HasField("image"):
+        original = unpack_image(request.image, _MAX_PIXELS)
+        image = _received_image(received.image, original.shape, request_id)
     timings = (*response.timings, *received.timings)
     return Result(
-        original=unpack_image(request.image, _MAX_PIXELS) if image is not None else None,
+        original=original,
         image=image,
         labels=tuple(Label(label.name, label.probability) for label in received.labels),
         task=received.task,
@@ -146,12 +151,13 @@ def build_batch(images: Iterable[ImageLike], options: Options) -> TransmitBatchR
 def read_batch(
     response: TransmitBatchResponse, request: TransmitBatchRequest, round_trip_ms: float, request_id: str
 ) -> list[Result | LinkError]:
-    """The answer to each of several images, in their order."""
+    """The answer to each of several images, in their order; raises `LinkError` where there are more or fewer."""
+    answers, count = response.results, len(request.requests)
+    if len(answers) != count:
+        raise _strange(f"{len(answers)} answers came back for {count} images", request_id)
     return [
-        _link_error(result.failure, request_id)
-        if result.HasField("failure")
-        else read_result(result.response, sent, round_trip_ms, request_id)
-        for result, sent in zip(response.results, request.requests, strict=True)
+        _read_one(answer, answer.failure, sent, round_trip_ms, request_id)
+        for answer, sent in zip(answers, request.requests, strict=True)
     ]
 
 
@@ -186,11 +192,11 @@ class Frames:
             raise self._failure
 
     def answer(self, response: TransmitStreamResponse, request_id: str) -> Result | LinkError:
-        """What a response says of its frame."""
+        """What a response says of its frame; raises `LinkError` where no such frame is under way."""
+        if response.frame_id not in self._sent:
+            raise _strange(f"an answer to a frame {response.frame_id} came back, which is not under way", request_id)
         request, begin = self._sent.pop(response.frame_id)
-        if response.WhichOneof("outcome") == "error":
-            return _link_error(response.error, request_id)
-        return read_result(response.response, request, 1e3 * (time.perf_counter() - begin), request_id)
+        return _read_one(response, response.error, request, 1e3 * (time.perf_counter() - begin), request_id)
 
     def _add(self, image: ImageLike) -> TransmitStreamRequest:
         frame = TransmitStreamRequest(frame_id=self._count, request=build_request(image, self._options))
@@ -204,9 +210,39 @@ def read_codecs(response: ListCodecsResponse) -> list[CodecInfo]:
     return [CodecInfo(codec.name, codec.bpp, codec.weights_sha256) for codec in response.codecs]
 
 
-def _link_error(failure: Failure, request_id: str) -> LinkError:
+def _read_one(
+    answer: TransmitResult | TransmitStreamResponse,
+    failure: Failure,
+    request: TransmitRequest,
+    round_trip_ms: float,
+    request_id: str,
+) -> Result | LinkError:
+    """The answer to one of several images, which spoils no other."""
+    if answer.HasField("response"):
+        try:
+            return read_result(answer.response, request, round_trip_ms, request_id)
+        except LinkError as error:
+            return error
     retry_after_s = failure.retry_after_s if failure.HasField("retry_after_s") else None
-    return LinkError(status_from_number(failure.code), failure.message, request_id, retry_after_s)
+    message = failure.message or "the link does not say why"
+    return LinkError(status_from_number(failure.code), message, request_id, retry_after_s)
+
+
+def _received_image(message: Image, shape: tuple[int, ...], request_id: str) -> NDArray[np.uint8]:
+    height, width, _ = shape
+    try:
+        # No more than was sent, or a small file could fill the memory.
+        pixels = unpack_image(message, height * width)
+    except InvalidRequest as error:
+        raise _strange("what came back is no image, or a larger one than was sent", request_id) from error
+    if pixels.shape != shape:
+        sentence = f"{pixels.shape[1]}x{pixels.shape[0]} pixels came back for an image of {width}x{height}"
+        raise _strange(sentence, request_id)
+    return pixels
+
+
+def _strange(sentence: str, request_id: str) -> LinkError:
+    return LinkError(grpc.StatusCode.INTERNAL, f"{sentence}; run one version everywhere", request_id)
 
 
 def _image(image: ImageLike) -> Image:

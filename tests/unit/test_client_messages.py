@@ -1,4 +1,4 @@
-"""Requests that the clients build."""
+"""Requests that the clients build, and answers that they read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from sdjscc.client.errors import status_from_number
-from sdjscc.client.messages import Options, build_request
+from sdjscc.client.errors import LinkError, status_from_number
+from sdjscc.client.messages import Frames, Options, build_batch, build_request, read_batch, read_result
 from sdjscc.errors import InvalidRequest
-from sdjscc.wire.images import unpack_image
+from sdjscc.v1 import image_pb2
+from sdjscc.v1.failure_pb2 import Failure
+from sdjscc.v1.receiver_pb2 import ReceiveResponse
+from sdjscc.v1.transmitter_pb2 import TransmitBatchResponse, TransmitResponse, TransmitResult, TransmitStreamResponse
+from sdjscc.wire.images import pack_raw, unpack_image
 from sdjscc.wire.metadata import REQUEST_ID_KEY, read_request_id
 
 Pixels = NDArray[np.uint8]
@@ -56,6 +60,58 @@ def test_mistakes_are_told_before_anything_is_sent(image: object, options: Optio
 def test_statuses_from_numbers() -> None:
     assert status_from_number(3) is grpc.StatusCode.INVALID_ARGUMENT
     assert status_from_number(99) is grpc.StatusCode.UNKNOWN
+    # No failure is one without an error.
+    assert status_from_number(0) is grpc.StatusCode.UNKNOWN
+
+
+def showing(image: image_pb2.Image) -> TransmitResponse:
+    return TransmitResponse(received=ReceiveResponse(image=image))
+
+
+def answers_that_are_none(photograph: Pixels) -> dict[str, TransmitResult]:
+    """To a photograph, with what is said of them."""
+    return {
+        "no image": TransmitResult(response=showing(image_pb2.Image(encoded=b"no image"))),
+        "a larger one than was sent": TransmitResult(response=showing(pack_raw(np.vstack([photograph] * 2)))),
+        "pixels came back for an image of": TransmitResult(response=showing(pack_raw(photograph[:8]))),
+        "does not say why": TransmitResult(),
+        "try again": TransmitResult(failure=Failure(message="try again")),
+    }
+
+
+def test_an_answer_that_is_none_spoils_no_other(photograph: Pixels) -> None:
+    good = TransmitResult(response=showing(pack_raw(photograph)))
+    for sentence, bad in answers_that_are_none(photograph).items():
+        request = build_batch([photograph] * 3, Options())
+        first, spoilt, last = read_batch(TransmitBatchResponse(results=[good, bad, good]), request, 1.0, "mine")
+        assert np.array_equal(first.image, photograph)
+        assert np.array_equal(last.image, photograph)
+        assert isinstance(spoilt, LinkError)
+        assert sentence in str(spoilt)
+        assert spoilt.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
+        if bad.HasField("response"):
+            with pytest.raises(LinkError, match=sentence):
+                read_result(bad.response, request.requests[0], 1.0, "mine")
+            frames = Frames(Options())
+            (frame,) = frames.requests([photograph])
+            answer = frames.answer(TransmitStreamResponse(frame_id=frame.frame_id, response=bad.response), "mine")
+            assert str(answer) == str(spoilt)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_batch_with_more_or_fewer_answers_is_none(photograph: Pixels, count: int) -> None:
+    good = TransmitResult(response=showing(pack_raw(photograph)))
+    with pytest.raises(LinkError, match=f"{count} answers came back for 2 images"):
+        read_batch(TransmitBatchResponse(results=[good] * count), build_batch([photograph] * 2, Options()), 1.0, "mine")
+
+
+def test_an_answer_to_no_frame_ends_the_stream(photograph: Pixels) -> None:
+    frames = Frames(Options())
+    (frame,) = frames.requests([photograph])
+    answer = TransmitStreamResponse(frame_id=frame.frame_id, response=showing(pack_raw(photograph)))
+    assert np.array_equal(frames.answer(answer, "mine").image, photograph)
+    with pytest.raises(LinkError, match="a frame 0 came back, which is not under way"):
+        frames.answer(answer, "mine")
 
 
 @pytest.mark.parametrize("value", ["", "a" * 65, "two\nlines", 'quote"', b"bytes"])
