@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.fuzz.targets import Target
 
 _ROOT = Path(__file__).parents[2]
-_LONGEST_INPUT = 8192
+_LONGEST_INPUT = 3 * 4096
 _TIMEOUT_S = 10.0
 """Of a core."""
 _HANGS_S = 120

@@ -15,7 +15,15 @@ from tests.fuzz.mutation import change_bytes, change_message
 from tests.fuzz.targets import TARGETS
 
 # A few seconds in all: what costs milliseconds an input gets few.
-INPUTS = {"coded-symbols": 20, "hevc": 60, "hevc-agreed": 60, "transmit-request": 150, "receive-request": 100}
+INPUTS = {
+    "coded-symbols": 20,
+    "hevc": 60,
+    "hevc-agreed": 60,
+    "transmit-request": 150,
+    "receive-request": 100,
+    "transmit-batch-request": 80,
+    "receive-batch-request": 30,
+}
 
 
 @cache
