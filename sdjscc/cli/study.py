@@ -21,7 +21,8 @@ _LIST = "\n".join(f"  {part.name:{_WIDTH}} {part.summary}" for part in PARTS)
 
 @click.command(
     "study",
-    help=f"Run the experiment PART, or `all`.\n\n\b\n{_LIST}\n\nWhat was measured is kept, and not measured again.",
+    help=f"Run the experiment PART, or `all`.\n\n\b\n{_LIST}\n\nWhat was measured is kept, and not measured again. "
+    "Results on more images are never replaced by results on fewer.",
 )
 @click.argument("part", type=click.Choice([*(part.name for part in PARTS), "all"]))
 @click.option(

@@ -61,4 +61,4 @@ def _cells(scheme: str) -> tuple[Cell, ...]:
     return grid([scheme], [_BPP], TEST_SNRS_DB, STL10)
 
 
-PART = Part("fig8", "SD-JSCC trained at one SNR and tested at others", (), write, collect=collect)
+PART = Part("fig8", "SD-JSCC trained at one SNR and tested at others", _cells(SEMANTIC), write, collect=collect)

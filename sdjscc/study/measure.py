@@ -81,7 +81,7 @@ class Study:
         """Add to the results what they lack of ``cells``, and of those ``optional`` ones whose codecs are installed.
 
         Raises `InvalidRequest`, `UnknownName`, `NotReady` and `MissingDependency` for data, codecs and tools that are
-        not there, before anything is measured.
+        not there, and `InvalidRequest` where results on more images would be lost, before anything is measured.
         """
         registry = CodecRegistry([self.weights])
         wanted = [*cells, *(cell for cell in optional if _installed(cell, registry))]

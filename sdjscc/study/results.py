@@ -149,8 +149,16 @@ class Results:
         return cell in self._records
 
     def has(self, cell: Cell, conditions: Conditions) -> bool:
-        """Whether the cell was measured under just these conditions."""
+        """Whether the cell was measured under just these conditions.
+
+        Raises `InvalidRequest` where it was measured on more images, so that a record of these would be a loss.
+        """
         record = self._records.get(cell)
+        if record is not None and record.conditions.n > conditions.n:
+            raise InvalidRequest(
+                f"{self.file} has {cell.scheme} at {cell.bpp:g} bpp and {cell.snr_db:g} dB on {record.conditions.n} "
+                f"images, which a result on {conditions.n} would replace; give another --out"
+            )
         return record is not None and record.conditions == conditions
 
     def points_of(self, weights_sha256: str, task: str) -> list[Point]:

@@ -176,8 +176,20 @@ def test_a_killed_study_loses_no_more_than_the_cell_under_way(
     point = results[cells[2]].point
     assert (point.n, point.accuracy, point.channel_uses_per_pixel) == (4, 1.0, 7 / 4 / 256)
 
-    Study(results, data, 3, 0).measure(cells[:1])
+    Study(results, data, 4, 0).measure(cells[:1])
     assert stubs.sent[3:] == [0.0], "another limit is another measurement"
+
+
+def test_results_on_more_images_are_not_replaced(data: Path, out: Path, stubs: type[BreaksAt10dB]) -> None:
+    cells = grid([ORIGINAL], [24.0], (0.0, 5.0), STL10)
+    results = Results(out / "results.json")
+    Study(results, data, 3, 0).measure(cells[1:])
+    Study(results, data, None, 0).measure(cells[1:])
+    assert results[cells[1]].conditions.n == 4
+    with pytest.raises(InvalidRequest, match="5 dB on 4 images, which a result on 3 would replace; give"):
+        Study(results, data, 3, 0).measure(cells)
+    assert stubs.sent == [5.0, 5.0], "nothing is measured before the refusal"
+    assert Results(out / "results.json")[cells[1]].conditions.n == 4
 
 
 def test_only_optional_cells_are_left_out_where_a_codec_is_not_installed(
