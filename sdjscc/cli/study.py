@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from sdjscc.errors import InvalidRequest
 from sdjscc.serving.cores import usable_cores
 from sdjscc.study.catalogue import PARTS
-from sdjscc.study.files import check_writable
+from sdjscc.study.files import alone_in
 from sdjscc.study.measure import Study
 from sdjscc.study.results import Results
 
@@ -40,15 +41,15 @@ def command(
 ) -> None:
     if data is None and not redraw:
         raise InvalidRequest("there is no data to measure on; give --data, or --redraw for what was measured before")
-    check_writable(out)
-    results = Results(out / "results.json")
-    for chosen in PARTS:
-        if part not in (chosen.name, "all"):
-            continue
-        if data is not None and not redraw:
-            chosen.measure(Study(results, data, limit, seed, workers or usable_cores()))
-        try:
-            chosen.write(results, out)
-        except OSError as error:
-            raise InvalidRequest(f"{error.filename} cannot be written ({error.strerror}); move it away") from error
-        click.echo(f"wrote {out / chosen.name}.md")
+    with nullcontext() if redraw else alone_in(out):
+        results = Results(out / "results.json")
+        for chosen in PARTS:
+            if part not in (chosen.name, "all"):
+                continue
+            if data is not None and not redraw:
+                chosen.measure(Study(results, data, limit, seed, workers or usable_cores()))
+            try:
+                chosen.write(results, out)
+            except OSError as error:
+                raise InvalidRequest(f"{error.filename} cannot be written ({error.strerror}); move it away") from error
+            click.echo(f"wrote {out / chosen.name}.md")

@@ -1,23 +1,36 @@
-"""Files of a study, which are whole at any moment, and whose folder is tried before hours are spent."""
+"""Files of a study, which are whole at any moment, in a folder that one study at a time writes to."""
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from sdjscc.errors import InvalidRequest
 
-__all__ = ["check_writable", "write_whole"]
+__all__ = ["alone_in", "write_whole"]
 
 
-def check_writable(folder: Path) -> None:
-    """Make ``folder`` where it is missing; raises `InvalidRequest` where no file can be made in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InvalidRequest(f"{folder} cannot be written to ({error.strerror}); give another --out") from error
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other studies out of ``folder``, which is made where it is missing, until the block or the process ends.
+
+    Raises `InvalidRequest` where another study is in it, and where no file can be made in it.
+    """
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # The file stays: a lock on one that was removed keeps nobody out who makes it again.
+            lock = stack.enter_context((folder / "study.lock").open("a"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InvalidRequest(
+                f"another study is writing into {folder}; run this one when it has ended, or give another --out"
+            ) from error
+        except OSError as error:
+            raise InvalidRequest(f"{folder} cannot be written to ({error.strerror}); give another --out") from error
+        yield
 
 
 def write_whole(file: Path, content: str | bytes) -> None:

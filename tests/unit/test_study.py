@@ -6,8 +6,11 @@ import base64
 import json
 import math
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -33,7 +36,7 @@ from sdjscc.study.datasets import STL10
 from sdjscc.study.fine_tunes import STEPS, FineTune, train
 from sdjscc.study.measure import Study
 from sdjscc.study.modes import MODES, Mode, bpp_of
-from sdjscc.study.part import grid
+from sdjscc.study.part import Part, grid
 from sdjscc.study.results import Cell, Conditions, Delivery, Record, Results
 from sdjscc.study.schemes import ORIGINAL, PLAIN, get_codec, label, parse
 from sdjscc.study.stand_in import stand_in
@@ -220,6 +223,25 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_measur
     result = CliRunner().invoke(command, ["gain", "--data", str(data), "--out", str(tmp_path / "file" / "out")])
     assert isinstance(result.exception, InvalidRequest)
     assert "cannot be written to" in str(result.exception)
+
+
+def test_two_studies_do_not_write_into_one_folder(data: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results_of(out, gain.PART.cells)
+    monkeypatch.setattr(Part, "measure", lambda *_: None)
+    arguments = ["gain", "--out", str(out)]
+    code = "import sys; from pathlib import Path; from sdjscc.study.files import alone_in\n"
+    code += "with alone_in(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code, str(out)], stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in\n"
+        refused = CliRunner().invoke(command, [*arguments, "--data", str(data)])
+        redrawn = CliRunner().invoke(command, [*arguments, "--redraw"])
+        other.kill()
+    assert isinstance(refused.exception, InvalidRequest)
+    assert "another study is writing into" in str(refused.exception)
+    assert redrawn.exit_code == 0, "drawing needs nothing but what is there"
+    after = CliRunner().invoke(command, [*arguments, "--data", str(data)])
+    assert after.exit_code == 0, "a killed study leaves no lock"
 
 
 @pytest.mark.parametrize("part", [fig4.PART, equal_uses.PART, table1.PART, fig5.PART, gain.PART, envelope.PART])
