@@ -15,7 +15,7 @@ from sdjscc.codecs import Codec, CodecRegistry, Size
 from sdjscc.codecs.separation import Outcome, SeparationCodec, SourceCoder
 from sdjscc.evaluation import Link, over_awgn
 from sdjscc.study.results import Delivery
-from sdjscc.study.schemes import CAPACITY, ORIGINAL, get_codec, parse
+from sdjscc.study.schemes import ORIGINAL, parse
 
 __all__ = ["Carrier", "capacity_bits", "open_carrier"]
 
@@ -37,15 +37,16 @@ class Carrier(ABC):
 def open_carrier(scheme: str, bpp: float, stand_in: Pixels, registry: CodecRegistry) -> Carrier:
     """The carrier of a scheme at ``bpp``, which ``stand_in``, uint8 ``(h, w, 3)``, is shown by where nothing came.
 
-    Raises as `sdjscc.study.schemes.get_codec`.
+    Raises `UnknownName`, and `MissingDependency` and `NotReady` where what it needs is not installed.
     """
     if scheme == ORIGINAL:
         return _Original()
-    separation = parse(scheme)
-    if separation is not None and scheme.endswith(f"+{CAPACITY}"):
-        return _AtCapacity(separation.coder(), bpp, stand_in)
-    codec = get_codec(scheme, bpp, stand_in, registry)
-    return _Separation(codec) if isinstance(codec, SeparationCodec) else _Learned(codec)
+    chain = parse(scheme)
+    if chain is None:
+        return _Learned(registry.load(scheme, bpp))
+    if not chain.rate:
+        return _AtCapacity(chain.coder(), bpp, stand_in)
+    return _Separation(chain.codec(bpp, stand_in))
 
 
 def capacity_bits(snr_db: float) -> float:

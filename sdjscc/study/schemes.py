@@ -7,15 +7,9 @@ beforehand, and what carries the file: ``webp+ldpc`` is the paper's rate 3/4 and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-
-from sdjscc.channels import QAM16, SquareQAM
-from sdjscc.channels.qam import QAM
-from sdjscc.codecs import Codec, CodecRegistry
-from sdjscc.codecs.separation import Bpg, HevcIntra, Jpeg, SeparationCodec, SourceCoder, WebP, bpg_tools_on_path
+from sdjscc.channels.qam import QAM, SquareQAM
+from sdjscc.codecs.separation import Bpg, HevcIntra, Jpeg, SourceCoder, WebP, bpg_tools_on_path
+from sdjscc.codecs.separation.shipped import Chain
 from sdjscc.errors import UnknownName
 
 __all__ = [
@@ -27,8 +21,6 @@ __all__ = [
     "PAIRS",
     "PLAIN",
     "SEMANTIC",
-    "Separation",
-    "get_codec",
     "label",
     "parse",
 ]
@@ -58,28 +50,9 @@ PAIRS = tuple((f"{source}+{_LDPC}", f"{source}-agreed+{_LDPC}") for source in _S
 """Both of every source coder: results may come from a machine with other tools."""
 
 
-@dataclass(frozen=True)
-class Separation:
-    """What the name of a separation scheme says."""
-
-    source: str
-    agreed: bool
-    rate: str
-    """Of the LDPC code; empty at capacity."""
-    constellation: SquareQAM = QAM16
-
-    @property
-    def label(self) -> str:
-        """For tables and plots."""
-        return _SOURCES[self.source].label + ", headers agreed" * self.agreed
-
-    def coder(self) -> SourceCoder:
-        """The source coder. Raises `NotReady` and `MissingDependency` where what it needs is not installed."""
-        return _SOURCES[self.source](self.agreed)
-
-
-def parse(scheme: str) -> Separation | None:
-    """What a separation scheme's name says; None for any other scheme. Raises `UnknownName`."""
+def parse(scheme: str) -> Chain | None:
+    """What a separation scheme's name says, at capacity with a code of no rate; None for any other scheme. Raises
+    `UnknownName`."""
     source, plus, chain = scheme.partition("+")
     if not plus:
         return None
@@ -92,32 +65,13 @@ def parse(scheme: str) -> Separation | None:
             f"there is no separation scheme {scheme!r} here; name one as {AGREED[0]} or {AGREED[0]}-1/2+qpsk"
         )
     if chain == CAPACITY:
-        return Separation(name, source != name, "")
+        return Chain(_SOURCES[name], source != name, rate="")
     if chain == _LDPC:
-        return Separation(name, source != name, "3/4")
-    return Separation(name, source != name, rate, _CONSTELLATIONS[constellation])
+        return Chain(_SOURCES[name], source != name)
+    return Chain(_SOURCES[name], source != name, rate, _CONSTELLATIONS[constellation])
 
 
 def label(scheme: str) -> str:
     """What a scheme is called in tables and plots."""
-    separation = parse(scheme)
-    return _LABELS.get(scheme, scheme) if separation is None else separation.label
-
-
-def get_codec(scheme: str, bpp: float, stand_in: NDArray[np.uint8], registry: CodecRegistry) -> Codec:
-    """The codec of a scheme at ``bpp``; ``stand_in``, uint8 ``(h, w, 3)``, is what separation schemes show where
-    nothing was received.
-
-    Raises `UnknownName`, and `MissingDependency` and `NotReady` where what it needs is not installed.
-    """
-    separation = parse(scheme)
-    if separation is None:
-        return registry.load(scheme, bpp)
-    return SeparationCodec(
-        separation.coder(),
-        bpp,
-        stand_in,
-        rate=separation.rate,
-        constellation=separation.constellation,
-        name=scheme,
-    )
+    chain = parse(scheme)
+    return _LABELS.get(scheme, scheme) if chain is None else chain.label

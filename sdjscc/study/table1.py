@@ -78,8 +78,8 @@ def _row(record: Record) -> tuple[str, ...]:
 
 
 def _paper(record: Record) -> tuple[str, ...]:
-    separation = parse(record.cell.scheme)
-    return _PAPER[separation.source if separation else record.cell.scheme]
+    chain = parse(record.cell.scheme)
+    return _PAPER[chain.source.name if chain else record.cell.scheme]
 
 
 PART = Part("table1", "accuracy, F1, PSNR and SSIM on ten classes of ImageNet at 0.125 bpp and 20 dB", _CELLS, write)

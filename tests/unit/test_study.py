@@ -24,7 +24,7 @@ from sdjscc.channels import QAM16, QAM64
 from sdjscc.channels.ldpc import get_ldpc_code
 from sdjscc.cli.study import command
 from sdjscc.codecs import CodecRegistry
-from sdjscc.codecs.separation import Jpeg
+from sdjscc.codecs.separation import HevcIntra, Jpeg, WebP
 from sdjscc.codecs.separation.frame import frame_words
 from sdjscc.data.images import encode_image
 from sdjscc.errors import InvalidRequest, NotReady, UnknownName
@@ -38,7 +38,7 @@ from sdjscc.study.measure import Study
 from sdjscc.study.modes import MODES, Mode, bpp_of
 from sdjscc.study.part import Part, grid
 from sdjscc.study.results import Cell, Conditions, Delivery, Record, Results
-from sdjscc.study.schemes import ORIGINAL, PLAIN, get_codec, label, parse
+from sdjscc.study.schemes import ORIGINAL, PLAIN, label, parse
 from sdjscc.study.stand_in import stand_in
 
 Pixels = NDArray[np.uint8]
@@ -271,8 +271,9 @@ def test_names_of_separation_schemes() -> None:
     short, long = parse("webp-agreed+ldpc"), parse("hevc+ldpc-5/6+64-qam")
     assert short is not None
     assert long is not None
-    assert (short.source, short.agreed, short.rate, short.constellation) == ("webp", True, "3/4", QAM16)
-    assert (long.source, long.agreed, long.rate, long.constellation) == ("hevc", False, "5/6", QAM64)
+    assert (short.source, short.agreed_headers, short.rate, short.constellation) == (WebP, True, "3/4", QAM16)
+    assert (long.source, long.agreed_headers, long.rate, long.constellation) == (HevcIntra, False, "5/6", QAM64)
+    assert (short.name, long.name) == ("webp-agreed+ldpc", "hevc+ldpc-5/6+64-qam")
     assert label("webp-agreed+ldpc") == "WebP, headers agreed"
     for wrong in ("gif+ldpc", "webp+turbo", "webp+ldpc-1/2+8-psk"):
         with pytest.raises(UnknownName, match="no separation scheme"):
@@ -282,7 +283,7 @@ def test_names_of_separation_schemes() -> None:
 def test_bpg_without_its_tools_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(NotReady, match="bpgenc and bpgdec are not on PATH"):
-        get_codec("bpg+ldpc", 0.25, np.zeros((1, 1, 3), np.uint8), CodecRegistry())
+        open_carrier("bpg+ldpc", 0.25, np.zeros((1, 1, 3), np.uint8), CodecRegistry())
 
 
 def photographs() -> Pixels:

@@ -1,4 +1,4 @@
-"""The separation chains that the services and the command line offer, by name and rate."""
+"""Separation chains by their parts, and those that the services and the command line offer, by name and rate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from importlib.util import find_spec
 import numpy as np
 from PIL import Image as PillowImage
 
-from sdjscc.channels.qam import QAM16
+from sdjscc.channels.ldpc import get_ldpc_code
+from sdjscc.channels.qam import QAM16, SquareQAM
 from sdjscc.codecs.separation.bpg import Bpg, bpg_tools_on_path
 from sdjscc.codecs.separation.chain import SeparationCodec
 from sdjscc.codecs.separation.hevc import HevcIntra
@@ -24,32 +25,52 @@ __all__ = ["RATES", "Chain", "chains", "check_installed", "load", "stand_in"]
 RATES = (0.125, 0.25, 0.5)
 """Budgets of a file in bits a pixel."""
 
-_CODE_RATE = "3/4"
-
 
 @dataclass(frozen=True)
 class Chain:
-    """A source coder before the 802.11n code of 1458 information bits in 1944 and 16-QAM."""
+    """A source coder before an 802.11n code and a constellation."""
 
     source: type[SourceCoder]
     agreed_headers: bool
+    rate: str = "3/4"
+    """Of the LDPC code."""
+    constellation: SquareQAM = QAM16
 
     @property
     def name(self) -> str:
-        """As "webp+ldpc", or "webp-agreed+ldpc" with headers agreed on."""
-        return f"{self.source.name}{'-agreed' if self.agreed_headers else ''}+ldpc"
+        """As "webp+ldpc", or "webp-agreed+ldpc" with headers agreed on; "webp+ldpc-1/2+qpsk" for another mode."""
+        other = (self.rate, self.constellation) != (Chain.rate, Chain.constellation)
+        mode = f"-{self.rate}+{self.constellation.name}" if other else ""
+        return f"{self.source.name}{'-agreed' * self.agreed_headers}+ldpc{mode}"
+
+    @property
+    def label(self) -> str:
+        """The files, for tables and plots."""
+        return f"{self.source.label}{', headers agreed' * self.agreed_headers}"
 
     @property
     def description(self) -> str:
         """What it is, in a line."""
-        agreed = ", headers agreed" if self.agreed_headers else ""
-        return f"separation baseline: {self.source.label}{agreed}; 802.11n LDPC (1458, 1944), {QAM16.name.upper()}"
+        code = get_ldpc_code(self.rate)
+        mode = f"802.11n LDPC ({code.k}, {code.n}), {self.constellation.name.upper()}"
+        return f"separation baseline: {self.label}; {mode}"
 
     @property
     def missing(self) -> str:
         """A module that it needs and that is not installed; empty where all are. Imports none: Sionna takes seconds."""
         needed = ("sionna", "av") if self.source is HevcIntra else ("sionna",)
         return next((module for module in needed if find_spec(module) is None), "")
+
+    def coder(self) -> SourceCoder:
+        """The source coder. Raises `NotReady` and `MissingDependency` where what it needs is not installed."""
+        return self.source(self.agreed_headers)
+
+    def codec(self, bpp: float, stand_in: Image) -> SeparationCodec:
+        """The chain at ``bpp``, with what it shows where nothing was received. Raises as `coder`, and `UnknownName` for
+        a code that there is not."""
+        return SeparationCodec(
+            self.coder(), bpp, stand_in, rate=self.rate, constellation=self.constellation, name=self.name
+        )
 
 
 def chains() -> tuple[Chain, ...]:
@@ -76,8 +97,7 @@ def load(name: str, bpp: float) -> SeparationCodec:
         known = ", ".join(chain.name for chain in chains())
         rates = ", ".join(f"{rate:g}" for rate in RATES)
         raise UnknownName(f"there is no separation chain {name!r} at {bpp:g} bpp; use one of {known} at {rates} bpp")
-    source = chain.source(chain.agreed_headers)
-    return SeparationCodec(source, bpp, stand_in(), rate=_CODE_RATE, constellation=QAM16, name=name)
+    return chain.codec(bpp, stand_in())
 
 
 @cache
