@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import Progress
 
 from bench.cases import FORMATS, Case, Format
 from bench.link import Bench, ways_to_use
 from bench.machine import describe
-from bench.options import Sizes
+from bench.options import Sizes, out_option, repeats_option, seconds_option
 from bench.report import Measurements, markdown, summary
-from sdjscc.cli.options import Duration
+from bench.results import results_in
 from sdjscc.errors import SdjsccError
 from sdjscc.serving.cores import usable_cores
 from sdjscc.serving.settings import ComputeSettings
@@ -28,11 +26,9 @@ _QUEUE: int = ComputeSettings.model_fields["queue"].default
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
-@click.option("--seconds", type=Duration(), default="5s", show_default=True, help="Length of one measurement.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of one kind.")
+@out_option
+@seconds_option("5s")
+@repeats_option(5)
 @click.option("--sizes", type=Sizes(), default="96,512", show_default=True, help="Sides of the square images.")
 @click.option(
     "--format",
@@ -85,25 +81,14 @@ def main(
     Starts the services on this machine, and measures in turn: one process, the services, one process, ... Writes
     bench.json and the Markdown tables bench.md.
     """
-    if seconds <= 0:
-        raise click.UsageError("--seconds is 0; give a time such as 5s")
     if quick:
         seconds, repeats = 1.0, 1
     cases = [Case(*parts) for parts in itertools.product(sizes, formats, tasks, per_calls)]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "bench") as write:
         measured = _measure(cases, seconds, repeats, in_flight)
         machine = describe()
         settings = {"seconds": seconds, "repeats": repeats, "in_flight": in_flight, "offered_share": _OFFERED_SHARE}
-        (out / "bench.json").write_text(json.dumps(summary(measured, machine, settings), indent=1) + "\n")
-        text = markdown(measured, machine, settings)
-        (out / "bench.md").write_text(text)
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
-    click.echo(f"wrote {out / 'bench.json'} and {out / 'bench.md'}")
+        write(summary(measured, machine, settings), markdown(measured, machine, settings))
 
 
 def _measure(cases: list[Case], seconds: float, repeats: int, in_flight: int) -> list[Measurements]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,12 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import track
 
 from bench.cases import squares
 from bench.machine import describe, sentence
+from bench.options import out_option, repeats_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
 from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.data.folder import scan
@@ -53,32 +53,22 @@ class Flips:
 
 
 @click.command()
-@click.option("--repeats", type=click.IntRange(1, 1000), default=15, show_default=True, help="Measurements of each.")
+@repeats_option(15, 1000, help="Measurements of each.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of <class>/<image> whose bits are compared.")
 @click.option("--limit", type=click.IntRange(8), default=2000, show_default=True, help="Images of it at most.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
+@out_option
 def main(repeats: int, data: Path | None, limit: int, out: Path) -> None:
     """CPU time an image by batch, on one thread, and the bits that are others in a batch than alone.
 
     The images of --data must be of one size. Writes batches.json and batches.md.
     """
     torch.set_num_threads(1)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "batches") as write:
         rows = [row for size in _SIZES for row in _gains(size, repeats)]
         flips = _flips(data, limit) if data else []
         machine = describe()
         result = {"machine": machine, "rows": [asdict(row) for row in rows], "flips": [asdict(one) for one in flips]}
-        (out / "batches.json").write_text(json.dumps(result, indent=1))
-        text = _markdown(rows, flips, sentence(machine), repeats)
-        (out / "batches.md").write_text(text)
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
+        write(result, _markdown(rows, flips, sentence(machine), repeats))
 
 
 def _gains(size: int, repeats: int) -> list[Row]:

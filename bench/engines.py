@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,19 +14,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import Progress
 
 from bench.cases import SNR_DB, squares
 from bench.machine import describe, describe_without_codec, sentence
+from bench.options import out_option, repeats_option, seconds_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
 from sdjscc.channels import AWGN, noise_generator, noise_power
-from sdjscc.cli.options import Duration, SnrList
+from sdjscc.cli.options import SnrList
 from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.data.folder import LabelledImages, scan
 from sdjscc.engines import select
-from sdjscc.errors import SdjsccError
 from sdjscc.evaluation import Point, evaluate
 from sdjscc.tasks import get_classifier
 from sdjscc.tasks.base import Classifier, predict
@@ -70,11 +69,9 @@ class Quality:
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
-@click.option("--seconds", type=Duration(), default="0.5s", show_default=True, help="CPU time of one measurement.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of one kind.")
+@out_option
+@seconds_option("0.5s", "CPU time of one measurement.")
+@repeats_option(5)
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of <class>/<image>: STL-10's test images.")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="So many of them.")
 @click.option("--snr", "snrs_db", type=SnrList(), default="5,20", show_default=True, help="SNRs in dB, for --data.")
@@ -85,14 +82,11 @@ def main(out: Path, seconds: float, repeats: int, data: Path | None, limit: int,
     engines.json and the Markdown tables engines.md.
     """
     torch.set_num_threads(1)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "engines") as write:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             rates = _all_rates(seconds, repeats, progress)
             quality = _all_quality(scan(data).sample(limit, 0), snrs_db, progress) if data else {}
         machine = describe() | {"versions": describe_without_codec("openvino")["versions"]}
-        text = _markdown(machine, seconds, repeats, limit, rates, quality)
-        (out / "engines.md").write_text(text)
         facts = {
             "machine": machine,
             "rates": {
@@ -101,13 +95,7 @@ def main(out: Path, seconds: float, repeats: int, data: Path | None, limit: int,
             },
             "quality": {engine: [asdict(one) for one in found] for engine, found in quality.items()},
         }
-        (out / "engines.json").write_text(json.dumps(facts, indent=1) + "\n")
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
-    click.echo(f"wrote {out / 'engines.json'} and {out / 'engines.md'}")
+        write(facts, _markdown(machine, seconds, repeats, limit, rates, quality))
 
 
 def _all_rates(seconds: float, repeats: int, progress: Progress) -> dict[str, dict[Cell, list[Rates]]]:

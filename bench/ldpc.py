@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,16 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import track
 
 from bench.machine import describe_without_codec, sentence
+from bench.options import out_option, repeats_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
 from sdjscc.channels import AWGN, QAM16, noise_generator, noise_power
 from sdjscc.channels.belief_propagation import BeliefPropagation
 from sdjscc.channels.ldpc import get_ldpc_code
-from sdjscc.errors import SdjsccError
 
 _RATE = "3/4"
 _ITERATIONS = 50
@@ -52,12 +51,10 @@ class Row:
 @click.option(
     "--words", type=click.IntRange(1, 100_000), default=64, show_default=True, help="Code words a measurement."
 )
-@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of one kind.")
+@repeats_option(5)
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Threads of torch.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of bits and noise.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
+@out_option
 def main(snrs_db: tuple[float, ...], words: int, repeats: int, threads: int, seed: int, out: Path) -> None:
     """Decoded information bits a second of the 802.11n code (1458, 1944) behind 16-QAM and AWGN.
 
@@ -66,20 +63,11 @@ def main(snrs_db: tuple[float, ...], words: int, repeats: int, threads: int, see
     """
     torch.set_num_threads(threads)
     settings = {"words": words, "repeats": repeats, "threads": threads, "seed": seed, "iterations": _ITERATIONS}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "ldpc") as write:
         rows = _measure(snrs_db, words, repeats, seed)
         machine = describe_without_codec("sionna-no-rt")
         result = {"machine": machine, "settings": settings, "rows": [asdict(row) for row in rows]}
-        (out / "ldpc.json").write_text(json.dumps(result, indent=1) + "\n")
-        text = _markdown(rows, machine, settings)
-        (out / "ldpc.md").write_text(text)
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
-    click.echo(f"wrote {out / 'ldpc.json'} and {out / 'ldpc.md'}")
+        write(result, _markdown(rows, machine, settings))
 
 
 def _measure(snrs_db: tuple[float, ...], words: int, repeats: int, seed: int) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import track
 
 from bench.cases import Case
@@ -18,7 +16,9 @@ from bench.echo import TRANSMIT, call_for, echo
 from bench.hops import payload_of
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe_without_codec, sentence
+from bench.options import out_option
 from bench.report import table
+from bench.results import results_in
 from deploy.local import LocalLink, ServiceProcess
 from sdjscc.errors import SdjsccError
 
@@ -45,25 +45,15 @@ Resident = dict[str, list[float]]
     show_default=True,
     help="Images of 96x96 pixels through transmitter, channel and receiver.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
+@out_option
 def main(requests: int, chain_requests: int, out: Path) -> None:
     """Resident memory over many requests: of the channel alone, and of the three services. Writes memory.json and
     memory.md."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "memory") as write:
         runs = [(requests, _channel(requests)), (chain_requests, _chain(chain_requests))]
         machine = describe_without_codec()
         result = [{"requests": count, "resident_mb": resident} for count, resident in runs]
-        (out / "memory.json").write_text(json.dumps({"machine": machine, "runs": result}, indent=1))
-        text = _markdown(runs, sentence(machine))
-        (out / "memory.md").write_text(text)
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
+        write({"machine": machine, "runs": result}, _markdown(runs, sentence(machine)))
 
 
 def _channel(requests: int) -> Resident:

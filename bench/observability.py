@@ -6,7 +6,6 @@ The same services run three times side by side, with neither, with metrics, and 
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import tempfile
 import time
@@ -27,10 +26,11 @@ from bench.cases import SNR_DB, Case
 from bench.cpu_time import cpu_s
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe, sentence
+from bench.options import out_option, repeats_option, seconds_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
 from deploy.local import LocalLink, ServiceProcess
-from sdjscc.cli.options import Duration
 from sdjscc.errors import SdjsccError
 from sdjscc.v1.receiver_pb2 import ChannelRequest, ReceiveRequest, Transmission
 from sdjscc.wire.options import channel_options
@@ -71,35 +71,23 @@ class _Subject:
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
-@click.option("--seconds", type=Duration(), default="3s", show_default=True, help="Length of one measurement.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=9, show_default=True, help="Measurements of one kind.")
+@out_option
+@seconds_option("3s")
+@repeats_option(9)
 def main(out: Path, seconds: float, repeats: int) -> None:
     """Calls a second and CPU time with metrics and with traces, beside those with neither.
 
     Once of a channel in front of a receiver that only answers, and once of the whole link. Writes observability.json
     and the Markdown table observability.md.
     """
-    if seconds <= 0:
-        raise click.UsageError("--seconds is 0; give a time such as 3s")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "observability") as write:
         with tempfile.TemporaryDirectory(prefix="sdjscc-") as folder, _answering() as stub:
             measured = {
                 **_by_turns(_channels(Path(folder), stub), seconds, repeats),
                 **_by_turns(_links(Path(folder), stub), seconds, repeats),
             }
         machine = describe()
-        (out / "observability.json").write_text(json.dumps(_summary(measured, machine), indent=1) + "\n")
-        text = _markdown(measured, machine, seconds, repeats)
-        (out / "observability.md").write_text(text)
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    click.echo(text)
+        write(_summary(measured, machine), _markdown(measured, machine, seconds, repeats))
 
 
 _Subjects = dict[str, dict[str, _Subject]]

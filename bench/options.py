@@ -1,10 +1,38 @@
-"""Kinds of option that several measurements take."""
+"""Options that several measurements take."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import click
 
-__all__ = ["Sizes"]
+from sdjscc.cli.options import Duration
+
+__all__ = ["Sizes", "out_option", "repeats_option", "seconds_option"]
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+out_option: Option = click.option(
+    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
+)
+
+
+def seconds_option(default: str, help: str = "Length of one measurement.") -> Option:
+    """``--seconds``, a time above 0."""
+
+    def above_0(ctx: click.Context, param: click.Parameter, value: float) -> float:
+        if value <= 0:
+            raise click.UsageError(f"--seconds is 0; give a time such as {default}", ctx)
+        return value
+
+    return click.option("--seconds", type=Duration(), default=default, show_default=True, callback=above_0, help=help)
+
+
+def repeats_option(default: int, most: int = 100, help: str = "Measurements of one kind.") -> Option:
+    """``--repeats``, 1 to ``most``."""
+    return click.option("--repeats", type=click.IntRange(1, most), default=default, show_default=True, help=help)
 
 
 class Sizes(click.ParamType[tuple[int, ...]]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import multiprocessing
 import time
 import warnings
@@ -18,18 +17,17 @@ import click
 import numpy as np
 import torch
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import Progress
 from torch import Tensor
 
 from bench.cases import SNR_DB, squares
 from bench.machine import describe, sentence
 from bench.networks import STAGES, Setting, Stage, inputs, stage
+from bench.options import out_option, repeats_option, seconds_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
 from sdjscc.channels.awgn_torch import awgn
-from sdjscc.cli.options import Duration
-from sdjscc.errors import SdjsccError
 from sdjscc.metrics import psnr_db
 from sdjscc.serving.cores import usable_cores
 
@@ -64,11 +62,9 @@ class Quality:
 
 
 @click.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
-@click.option("--seconds", type=Duration(), default="1s", show_default=True, help="Length of one measurement.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of one kind.")
+@out_option
+@seconds_option("1s")
+@repeats_option(5)
 def main(out: Path, seconds: float, repeats: int) -> None:
     """Images a second of the encoder, the decoder and the classifier under one setting of torch at a time.
 
@@ -77,28 +73,19 @@ def main(out: Path, seconds: float, repeats: int) -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch.jit")
     warnings.filterwarnings("ignore", message="Converting a tensor to a Python boolean")
     torch.set_num_threads(1)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "settings") as write:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             speeds = _speeds(seconds, repeats, progress)
             threads = _threads(seconds, repeats, progress)
         quality = {title: {size: _quality(SETTINGS[title], size) for size in SIZES} for title in REDUCED}
         machine = describe()
-        text = _markdown(machine, seconds, repeats, speeds, threads, quality)
-        (out / "settings.md").write_text(text)
         facts = {
             "machine": machine,
             "images_per_cpu_second": _keyed(speeds),
             "images_per_second_by_threads": _keyed(threads),
             "quality": {title: {str(s): asdict(q) for s, q in sizes.items()} for title, sizes in quality.items()},
         }
-        (out / "settings.json").write_text(json.dumps(facts, indent=1) + "\n")
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
-    click.echo(f"wrote {out / 'settings.json'} and {out / 'settings.md'}")
+        write(facts, _markdown(machine, seconds, repeats, speeds, threads, quality))
 
 
 Cell = tuple[Stage, int]

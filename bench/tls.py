@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import tempfile
 import time
@@ -17,12 +16,13 @@ import click
 import grpc
 import numpy as np
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import track
 
 from bench.cpu_time import cpu_s
 from bench.machine import describe_without_codec, sentence
+from bench.options import out_option, repeats_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
 from sdjscc.cli.dev_ca import command as dev_ca
 from sdjscc.serving.tls import server_credentials
@@ -60,29 +60,20 @@ class Row:
 @click.option(
     "--connections", type=click.IntRange(10), default=100, show_default=True, help="Connections a measurement."
 )
-@click.option("--repeats", type=click.IntRange(1, 100), default=9, show_default=True, help="Measurements of one kind.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
+@repeats_option(9)
+@out_option
 def main(calls: int, connections: int, repeats: int, out: Path) -> None:
     """Echoes of one client, one at a time, between two processes of this machine: in plaintext and with mutual TLS, by
     turns. Messages of 4 kB and 600 kB on one connection, and connections made for one small message each.
 
     Writes tls.json and tls.md.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "tls") as write:
         rows = asyncio.run(_measure(calls, connections, repeats))
         machine = describe_without_codec()
         settings = {"calls": calls, "connections": connections, "repeats": repeats}
         result = {"machine": machine, "settings": settings, "rows": [asdict(row) for row in rows]}
-        (out / "tls.json").write_text(json.dumps(result, indent=1) + "\n")
-        text = _markdown(rows, machine, settings)
-        (out / "tls.md").write_text(text)
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
-    click.echo(f"wrote {out / 'tls.json'} and {out / 'tls.md'}")
+        write(result, _markdown(rows, machine, settings))
 
 
 async def _measure(calls: int, connections: int, repeats: int) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -11,14 +10,14 @@ from pathlib import Path
 import click
 import torch
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import track
 from torch import Tensor
 
 from bench.machine import describe_without_codec, sentence
+from bench.options import out_option, repeats_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
-from sdjscc.errors import SdjsccError
 from sdjscc.tasks import get_classifier
 from sdjscc.training.config import load_config
 from sdjscc.training.link import Link
@@ -29,11 +28,9 @@ _LAYER = ("stage7",)
 
 @click.command()
 @click.option("--batch", type=click.IntRange(1, 1024), default=32, show_default=True, help="Images a step.")
-@click.option("--repeats", type=click.IntRange(1, 1000), default=7, show_default=True, help="Measurements of one kind.")
+@repeats_option(7, 1000)
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Threads of torch.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
+@out_option
 def main(batch: int, repeats: int, threads: int, out: Path) -> None:
     """Images of 96x96 pixels a second, in float32 and in bfloat16, all kinds by turns.
 
@@ -41,20 +38,11 @@ def main(batch: int, repeats: int, threads: int, out: Path) -> None:
     """
     torch.set_num_threads(threads)
     settings = {"batch": batch, "repeats": repeats, "threads": threads}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "training") as write:
         rates = _measure(_ways(batch), batch, repeats)
         machine = describe_without_codec()
         result = {"machine": machine, "settings": settings, "rates": {k: asdict(v) for k, v in rates.items()}}
-        (out / "training.json").write_text(json.dumps(result, indent=1) + "\n")
-        text = _markdown(rates, machine, settings)
-        (out / "training.md").write_text(text)
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
-    click.echo(f"wrote {out / 'training.json'} and {out / 'training.md'}")
+        write(result, _markdown(rates, machine, settings))
 
 
 def _ways(batch: int) -> dict[str, Callable[[], object]]:

@@ -15,8 +15,7 @@ from rich.progress import Progress
 
 from bench.cases import FORMATS, Case, Format
 from bench.machine import describe
-from bench.options import Sizes
-from sdjscc.cli.options import Duration
+from bench.options import Sizes, out_option, seconds_option
 from sdjscc.errors import SdjsccError
 from sdjscc.tasks import task_names
 from tests.load.cores import share_out
@@ -44,7 +43,7 @@ from tests.load.traffic import SERVICES, Service
 @click.option("--sizes", type=Sizes(), default="96,512", show_default=True, help="Sides of the square images.")
 @click.option("--format", type=click.Choice(FORMATS), default="png", show_default=True, help="How images travel.")
 @click.option("--task", type=click.Choice(task_names()), default="imagenet", show_default=True, help="Classifier.")
-@click.option("--seconds", type=Duration(), default="6s", show_default=True, help="Length of one measurement.")
+@seconds_option("6s")
 @click.option(
     "--rate",
     "rates",
@@ -69,9 +68,7 @@ from tests.load.traffic import SERVICES, Service
 @click.option(
     "--users", type=click.IntRange(1, 60), default=8, show_default=True, help="Calls under way for the capacity."
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
+@out_option
 @click.option("--quick", is_flag=True, help="1 s a rate, three rates, 96x96 alone.")
 def main(
     services: tuple[Service, ...],
@@ -92,8 +89,6 @@ def main(
     Locust finds the capacity with a closed loop; an open loop then offers rates around it, and times each call from
     when it was due. Writes load.json, the Markdown tables load.md and load.png.
     """
-    if seconds <= 0:
-        raise click.UsageError("--seconds is 0; give a time such as 6s")
     services = services or (("chain",) if target else SERVICES)
     if target and len(services) > 1:
         raise click.UsageError("--target is one address; name the one --service that runs there")
