@@ -251,7 +251,11 @@ def _closed_loop(server: str, method: str, requests: tuple[bytes, ...], seconds:
 class _Anything(grpc.GenericRpcHandler):
     """Answers every call with an empty message: a receiver, and a collector of traces."""
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        # Who is told that there are no health checks calls all the same; an empty answer to one says "not serving".
+        if handler_call_details.method.startswith("/grpc.health."):
+            return None
+
         async def answer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
             return b""
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import observability
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,6 +27,12 @@ def test_a_short_run_writes_its_tables(tmp_path: Path) -> None:
     table = (tmp_path / "bench.md").read_text()
     assert "64x64, png, stl10" in table
     assert "CPU ratio" in table
+
+
+def test_channels_take_the_stub_of_the_observability_benchmark_for_a_receiver(tmp_path: Path) -> None:
+    with observability._answering() as stub:
+        measured = observability._by_turns(observability._channels(tmp_path, stub), seconds=0.1, repeats=1)
+    assert {mode for modes in measured.values() for mode in modes} == {"neither", "metrics", "traces"}
 
 
 @pytest.mark.parametrize(
