@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import tempfile
@@ -19,7 +18,6 @@ from typing import TypeVar
 import click
 import numpy as np
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import track
 
 from bench.apart import Apart
@@ -28,12 +26,12 @@ from bench.cpu_time import cpu_s
 from bench.echo import RECEIVE, RECEIVE_BATCH, Run, call_for, echo
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe_without_codec, sentence
+from bench.options import out_option, repeats_option, seconds_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
 from deploy.local import ServiceProcess
 from sdjscc.channels import get_constellation, noise_generator
-from sdjscc.cli.options import Duration
-from sdjscc.errors import SdjsccError
 from sdjscc.serving.cores import usable_cores
 from sdjscc.v1.receiver_pb2 import ChannelRequest, ReceiveBatchRequest, ReceiveRequest, Transmission
 from sdjscc.wire.tensors import pack_bits, pack_symbols
@@ -96,8 +94,8 @@ class Payload:
 
 
 @click.command()
-@click.option("--seconds", type=Duration(), default="3s", show_default=True, help="Length of one measurement.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Measurements of one kind.")
+@seconds_option("3s")
+@repeats_option(5)
 @click.option(
     "--values",
     "sizes",
@@ -116,39 +114,26 @@ class Payload:
     show_default=True,
     help="Transmissions of one call; may be repeated.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
+@out_option
 def main(seconds: float, repeats: int, sizes: tuple[int, ...], per_calls: tuple[int, ...], out: Path) -> None:
     """What a hop through the channel adds, beside an empty gRPC echo of the same payload; and how many transmissions it
-    takes a second, beside the rate at which numpy makes their noise.
+    takes a second, beside the rate at which numpy makes their noise, and a proxy that does nothing but make it.
 
     Behind the channel stands a stub that answers at once. Writes hops.json and hops.md.
     """
-    if seconds <= 0:
-        raise click.UsageError("--seconds is 0; give a time such as 3s")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_in(out, "hops") as write:
         payloads = [payload_of(*kind) for kind in product(dict.fromkeys(sizes), dict.fromkeys(per_calls))]
         measured = _measure(payloads, seconds, repeats)
         machine = describe_without_codec()
         settings = {"seconds": seconds, "repeats": repeats, "in_flight": _IN_FLIGHT}
         rows = [
-            {
-                "values": payload.values,
-                "images_per_call": payload.per_call,
-                "samples": [asdict(one) for one in samples],
-            }
+            {"values": payload.values, "images_per_call": payload.per_call, "samples": [asdict(one) for one in samples]}
             for payload, samples in measured.items()
         ]
-        (out / "hops.json").write_text(json.dumps({"machine": machine, "settings": settings, "rows": rows}, indent=1))
-        text = _markdown(measured, sentence(machine), seconds, repeats)
-        (out / "hops.md").write_text(text)
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
+        write(
+            {"machine": machine, "settings": settings, "rows": rows},
+            _markdown(measured, sentence(machine), seconds, repeats),
+        )
 
 
 def _measure(payloads: Sequence[Payload], seconds: float, repeats: int) -> dict[Payload, list[Sample]]:

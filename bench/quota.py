@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,6 @@ import click
 import numpy as np
 import torch
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.progress import track
 
 from bench.cases import SNR_DB, squares
@@ -23,11 +21,12 @@ from bench.cpu_time import cpu_s
 from bench.echo import call_for
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe, sentence
+from bench.options import out_option, repeats_option, seconds_option
 from bench.report import short, table
+from bench.results import results_in
 from bench.sample import Spread
 from deploy.local import ServiceProcess
 from sdjscc.channels import noise_power
-from sdjscc.cli.options import Duration
 from sdjscc.codecs import Codec, CodecRegistry
 from sdjscc.engines import select
 from sdjscc.errors import SdjsccError
@@ -130,32 +129,19 @@ Rate = Callable[[float], float]
 
 
 @click.command()
-@click.option("--seconds", type=Duration(), default="1s", show_default=True, help="Length of one measurement.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=12, show_default=True, help="Measurements of one kind.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="bench-results", show_default=True, help="Folder of the results."
-)
+@seconds_option("1s")
+@repeats_option(12)
+@out_option
 def main(seconds: float, repeats: int, out: Path) -> None:
     """Images of 96x96 pixels a second through a receiver that a cgroup limits to one core and to half of one by turns,
     with as many threads as the quota says, and with two all the same; and what its networks do with half a core and no
     service around them. Needs root and Linux. Writes quota.json and quota.md."""
-    if seconds <= 0:
-        raise click.UsageError("--seconds is 0; give a time such as 3s")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        measured = {
-            way: _turns(way, seconds, repeats) for way in track(_WAYS, "measuring", console=Console(stderr=True))
-        }
+    with results_in(out, "quota") as write:
+        ways = track(_WAYS, "measuring", console=Console(stderr=True), transient=True)
+        measured = {way: _turns(way, seconds, repeats) for way in ways}
         machine = describe()
         rows = [{**asdict(way), "turns": [asdict(turn) for turn in turns]} for way, turns in measured.items()]
-        (out / "quota.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
-        text = _markdown(measured, sentence(machine), seconds, repeats)
-        (out / "quota.md").write_text(text)
-    except SdjsccError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{out} cannot be written ({error.strerror}); give another --out") from error
-    Console().print(Markdown(text))
+        write({"machine": machine, "rows": rows}, _markdown(measured, sentence(machine), seconds, repeats))
 
 
 def _turns(way: Way, seconds: float, repeats: int) -> list[Turn]:
