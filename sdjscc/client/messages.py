@@ -31,6 +31,7 @@ from sdjscc.v1.transmitter_pb2 import (
     TransmitStreamResponse,
 )
 from sdjscc.wire.images import pack_raw, unpack_image
+from sdjscc.wire.retry import a_wait
 
 __all__ = [
     "TRANSMIT",
@@ -223,7 +224,7 @@ def _read_one(
             return read_result(answer.response, request, round_trip_ms, request_id)
         except LinkError as error:
             return error
-    retry_after_s = failure.retry_after_s if failure.HasField("retry_after_s") else None
+    retry_after_s = a_wait(failure.retry_after_s) if failure.HasField("retry_after_s") else None
     message = failure.message or "the link does not say why"
     return LinkError(status_from_number(failure.code), message, request_id, retry_after_s)
 

@@ -84,7 +84,7 @@ class Upstream:
         if len(response.results) != len(requests):
             raise self._strange(f"answered {len(response.results)} of {len(requests)} images")
         unread = self._strange("answered an image in no way known here")
-        return [result if result.WhichOneof("result") else unread for result in response.results]
+        return [result if _says_what(result) else unread for result in response.results]
 
     def _strange(self, answer: str) -> UpstreamFailed:
         sentence = f"the upstream {self._address} {answer}; run the same version there"
@@ -108,3 +108,8 @@ class Upstream:
 
     async def close(self) -> None:
         await self._receiver.close()
+
+
+def _says_what(result: ReceiveResult) -> bool:
+    """Whether it is a response, or a failure with an error."""
+    return result.HasField("response") or bool(result.failure.code)

@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status
 
 from sdjscc.wire.service_config import RETRY_PUSHBACK_KEY
 
-__all__ = ["NOT_TAKEN_RETRY_S", "Metadata", "read_retry_after_s", "retry_metadata"]
+__all__ = ["NOT_TAKEN_RETRY_S", "Metadata", "a_wait", "read_retry_after_s", "retry_metadata"]
 
 NOT_TAKEN_RETRY_S = 1.0
 """After how many seconds to try again what no service took in. gRPC ends such calls with CANCELLED, without a word: of
@@ -40,11 +40,16 @@ def read_retry_after_s(metadata: Iterable[tuple[str, str | bytes]]) -> float | N
     return None
 
 
+def a_wait(seconds: float) -> float | None:
+    """Seconds that another program asks for; None where nobody can wait so long, as for less than none."""
+    return seconds if 0 <= seconds < math.inf else None
+
+
 def _retry_delay_s(status: bytes) -> float | None:
     info = RetryInfo()
     try:
         if any(detail.Unpack(info) for detail in Status.FromString(status).details):
-            return float(info.retry_delay.seconds + 1e-9 * info.retry_delay.nanos)
+            return a_wait(info.retry_delay.seconds + 1e-9 * info.retry_delay.nanos)
     except DecodeError:
         # A proxy's or another server's: what cannot be read says nothing.
         pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import grpc
 import numpy as np
 import pytest
@@ -96,6 +98,15 @@ def test_an_answer_that_is_none_spoils_no_other(photograph: Pixels) -> None:
             (frame,) = frames.requests([photograph])
             answer = frames.answer(TransmitStreamResponse(frame_id=frame.frame_id, response=bad.response), "mine")
             assert str(answer) == str(spoilt)
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0])
+def test_a_wait_that_nobody_can_wait_is_none(photograph: Pixels, seconds: float) -> None:
+    failure = Failure(code=8, message="later", retry_after_s=seconds)
+    request = build_batch([photograph], Options())
+    (answer,) = read_batch(TransmitBatchResponse(results=[TransmitResult(failure=failure)]), request, 1.0, "mine")
+    assert isinstance(answer, LinkError)
+    assert answer.retry_after_s is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

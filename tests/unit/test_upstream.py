@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from sdjscc.serving.upstream import Upstream
+from sdjscc.v1.failure_pb2 import Failure
 from sdjscc.v1.receiver_pb2 import (
     ReceiveBatchRequest,
     ReceiveBatchResponse,
@@ -33,6 +34,7 @@ class Receiver(ReceiverServiceServicer):
     ("answers", "sentence"),
     [
         ([GOOD, UNKNOWN], "answered an image in no way known here"),
+        ([GOOD, ReceiveResult(failure=Failure(message="fine"))], "answered an image in no way known here"),
         ([GOOD], "answered 1 of 2 images"),
         ([GOOD] * 3, "answered 3 of 2 images"),
     ],
