@@ -72,10 +72,13 @@ class Quality:
 @out_option
 @seconds_option("0.5s", "CPU time of one measurement.")
 @repeats_option(5)
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of <class>/<image>: STL-10's test images.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of <class>/<image>: test images.")
+@click.option("--task", default="stl10", show_default=True, help="Task whose classes the folders of --data are.")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="So many of them.")
 @click.option("--snr", "snrs_db", type=SnrList(), default="5,20", show_default=True, help="SNRs in dB, for --data.")
-def main(out: Path, seconds: float, repeats: int, data: Path | None, limit: int, snrs_db: tuple[float, ...]) -> None:
+def main(
+    out: Path, seconds: float, repeats: int, data: Path | None, task: str, limit: int, snrs_db: tuple[float, ...]
+) -> None:
     """Images a second of encoder, decoder, classifier and all three with the channel between, by each engine.
 
     One thread, one image at a time. With --data also what each engine does to accuracy, PSNR and bits. Writes
@@ -85,7 +88,7 @@ def main(out: Path, seconds: float, repeats: int, data: Path | None, limit: int,
     with results_in(out, "engines") as write:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             rates = _all_rates(seconds, repeats, progress)
-            quality = _all_quality(scan(data).sample(limit, 0), snrs_db, progress) if data else {}
+            quality = _all_quality(scan(data).sample(limit, 0), task, snrs_db, progress) if data else {}
         machine = describe() | {"versions": describe_without_codec("openvino")["versions"]}
         facts = {
             "machine": machine,
@@ -95,7 +98,7 @@ def main(out: Path, seconds: float, repeats: int, data: Path | None, limit: int,
             },
             "quality": {engine: [asdict(one) for one in found] for engine, found in quality.items()},
         }
-        write(facts, _markdown(machine, seconds, repeats, limit, rates, quality))
+        write(facts, _markdown(machine, seconds, repeats, task, limit, rates, quality))
 
 
 def _all_rates(seconds: float, repeats: int, progress: Progress) -> dict[str, dict[Cell, list[Rates]]]:
@@ -156,13 +159,15 @@ def _measure(work: Callable[[int], object], seconds: float) -> Rates:
     return Rates(done / cpu, done / (time.perf_counter() - begin))
 
 
-def _all_quality(images: LabelledImages, snrs_db: tuple[float, ...], progress: Progress) -> dict[str, list[Quality]]:
+def _all_quality(
+    images: LabelledImages, task: str, snrs_db: tuple[float, ...], progress: Progress
+) -> dict[str, list[Quality]]:
     bar = progress.add_task("quality", total=2 * len(images) * len(ENGINES))
     advance = partial(progress.advance, bar)
     bits: dict[str, list[Pixels]] = {}
     points: dict[str, list[Point]] = {}
     for engine in ENGINES:
-        codec, classifier = _networks(engine, "stl10")
+        codec, classifier = _networks(engine, task)
         bits[engine] = []
         for index in range(len(images)):
             bits[engine].append(codec.encode(images.read(index)[None]))
@@ -189,6 +194,7 @@ def _markdown(
     machine: dict[str, object],
     seconds: float,
     repeats: int,
+    task: str,
     limit: int,
     rates: dict[str, dict[Cell, list[Rates]]],
     quality: dict[str, list[Quality]],
@@ -221,7 +227,7 @@ def _markdown(
     ]
     if quality:
         parts += [
-            f"Quality on {limit} test images of STL-10, the same noise for all:",
+            f"Quality on {limit} images, task {task}, the same noise for all:",
             table(
                 ("engine", "SNR", "accuracy", "change", "right by only one", "PSNR", "change", "bits flipped"),
                 [

@@ -25,6 +25,8 @@ from sdjscc.errors import InvalidRequest
 
 __all__ = ["translate"]
 
+# A layer that gets an image's three colours, scaled from bytes to something finer, loses more by 8 bits than it gains.
+_COLOURS = 3
 _ENDS = (FromPixels, ToPixels, ToBits, ChannelsLast)
 
 
@@ -32,7 +34,7 @@ def translate(network: nn.Module, ranges: LayerRanges | None = None) -> Model:
     """The graph of a module with one input and one output, for any batch and image size.
 
     The input is uint8 ``(n, h, w, 3)`` where the module begins with `FromPixels`, else float32 ``(n, c, h, w)``. With
-    ``ranges`` convolutions and linear layers compute with 8-bit integers. Raises `InvalidRequest` for a layer or an
+    ``ranges`` convolutions and linear layers compute with 8-bit integers, but for one that gets an image's colours. Raises `InvalidRequest` for a layer or an
     operation that has no translation.
     """
     return _Translation(network, ranges).model()
@@ -149,7 +151,7 @@ class _Translation:
 
     def _operands(self, name: str, data: Node, weight: Tensor) -> tuple[Node, Node]:
         values = weight.detach().float().numpy()
-        if self._ranges is None:
+        if self._ranges is None or values.shape[1] == _COLOURS:
             return data, opset13.constant(values)
         if name not in self._ranges:
             raise InvalidRequest(f"the ranges name no layer {name!r}; write them anew: sdjscc engines calibrate")
