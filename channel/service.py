@@ -12,7 +12,7 @@ from sdjscc.channels import Channel, check_snr_db, get_constellation, noise_gene
 from sdjscc.errors import InvalidRequest
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
-from sdjscc.serving.batch import check_count
+from sdjscc.serving.batch import check_count, failed_of
 from sdjscc.serving.logs import get_logger
 from sdjscc.serving.peer import certificate_names, client_identity
 from sdjscc.serving.status import NotAllowed
@@ -126,8 +126,11 @@ class NoisyReceiver(ReceiverServiceServicer):
         check_count(len(request.requests), self._max_images)
         tracer().annotate(images=len(request.requests))
         noisy = await self._noisy(request.requests, context)
-        onward = [one if isinstance(one, Exception) else one.request for one in noisy]
-        results = await self._upstream.receive_batch(onward, context)
+        failed = failed_of(noisy)
+        # The message goes on as it is: another would be a copy of all symbols.
+        for place in sorted(failed, reverse=True):
+            del request.requests[place]
+        results = await self._upstream.receive_batch(request, failed, context)
         for result, passing in zip(results, noisy, strict=True):
             if isinstance(passing, _Passing) and result.HasField("response"):
                 result.response.timings.extend(passing.watch.timings)

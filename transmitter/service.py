@@ -16,13 +16,13 @@ from sdjscc.channels import check_snr_db
 from sdjscc.codecs import Codec, CodecRegistry, Size
 from sdjscc.observability.meter import meter
 from sdjscc.observability.tracer import tracer
-from sdjscc.serving.batch import check_count, failure_of
+from sdjscc.serving.batch import check_count, failed_of, failure_of
 from sdjscc.serving.observing import status_name
 from sdjscc.serving.timing import Stopwatch
 from sdjscc.serving.upstream import Upstream
 from sdjscc.serving.workers import Job, Work, Workers, one_by_one
 from sdjscc.v1 import transmitter_pb2
-from sdjscc.v1.receiver_pb2 import ReceiveRequest, ReceiveResult, Transmission
+from sdjscc.v1.receiver_pb2 import ReceiveBatchRequest, ReceiveRequest, ReceiveResult, Transmission
 from sdjscc.v1.transmitter_pb2 import (
     TransmitBatchRequest,
     TransmitBatchResponse,
@@ -113,8 +113,8 @@ class Transmitter(TransmitterServiceServicer):
         check_count(len(request.requests), self._max_images)
         tracer().annotate(images=len(request.requests))
         encoded = await self._encode(request.requests, context)
-        onward = [one if isinstance(one, Exception) else one[1] for one in encoded]
-        received = await self._upstream.receive_batch(onward, context)
+        onward = ReceiveBatchRequest(requests=[one[1] for one in encoded if not isinstance(one, Exception)])
+        received = await self._upstream.receive_batch(onward, failed_of(encoded), context)
         return TransmitBatchResponse(results=map(_result, encoded, received))
 
     async def TransmitStream(

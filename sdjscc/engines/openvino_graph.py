@@ -34,8 +34,8 @@ def translate(network: nn.Module, ranges: LayerRanges | None = None) -> Model:
     """The graph of a module with one input and one output, for any batch and image size.
 
     The input is uint8 ``(n, h, w, 3)`` where the module begins with `FromPixels`, else float32 ``(n, c, h, w)``. With
-    ``ranges`` convolutions and linear layers compute with 8-bit integers, but for one that gets an image's colours. Raises `InvalidRequest` for a layer or an
-    operation that has no translation.
+    ``ranges`` convolutions and linear layers compute with 8-bit integers, but for one that gets an image's colours.
+    Raises `InvalidRequest` for a layer or an operation that has no translation.
     """
     return _Translation(network, ranges).model()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sdjscc.errors import InvalidRequest, TooLarge
 from sdjscc.observability.meter import meter
 from sdjscc.serving.observing import status_name
@@ -9,7 +11,7 @@ from sdjscc.serving.status import retry_after_s_of, told
 from sdjscc.v1.failure_pb2 import Failure
 from sdjscc.v1.receiver_pb2 import ReceiveResponse, ReceiveResult
 
-__all__ = ["check_count", "failure_of", "receive_result"]
+__all__ = ["check_count", "failed_of", "failure_of", "receive_result"]
 
 
 def check_count(count: int, most: int) -> None:
@@ -18,6 +20,11 @@ def check_count(count: int, most: int) -> None:
         raise InvalidRequest("the batch is empty; send at least one image")
     if count > most:
         raise TooLarge(f"the batch has {count} images; send at most {most} in one call, or raise --max-images")
+
+
+def failed_of(outcomes: Sequence[object | Exception]) -> dict[int, Exception]:
+    """Those that are exceptions, by their places."""
+    return {place: outcome for place, outcome in enumerate(outcomes) if isinstance(outcome, Exception)}
 
 
 def failure_of(error: Exception, service: str) -> Failure:

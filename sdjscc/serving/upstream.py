@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Literal
 
@@ -60,29 +60,32 @@ class Upstream:
         return response
 
     async def receive_batch(
-        self, requests: Sequence[ReceiveRequest | Exception], context: grpc.aio.ServicerContext
+        self, batch: ReceiveBatchRequest, failed: Mapping[int, Exception], context: grpc.aio.ServicerContext
     ) -> list[ReceiveResult]:
-        """What becomes of each, in their order: the upstream's answers to one call, and failures of what failed here
-        before, or with the call."""
-        sent = [request for request in requests if not isinstance(request, Exception)]
+        """What becomes of several images, in their order: the upstream's answers to one call, and failures of what
+        failed before, or with the call.
+
+        Args:
+            batch: those that go on.
+            failed: why the others do not, by their places among all.
+            context: of the call that brought them.
+        """
         answers: Iterator[ReceiveResult | Exception]
         try:
-            answers = iter(await self._answers(sent, context) if sent else ())
+            answers = iter(await self._answers(batch, context) if batch.requests else ())
         except UpstreamFailed as error:
             answers = repeat(error)
         return [
-            receive_result(request if isinstance(request, Exception) else next(answers), self._service)
-            for request in requests
+            receive_result(failed[place] if place in failed else next(answers), self._service)
+            for place in range(len(batch.requests) + len(failed))
         ]
 
     async def _answers(
-        self, requests: Sequence[ReceiveRequest], context: grpc.aio.ServicerContext
+        self, batch: ReceiveBatchRequest, context: grpc.aio.ServicerContext
     ) -> Sequence[ReceiveResult | Exception]:
-        response: ReceiveBatchResponse = await self._call(
-            "ReceiveBatch", ReceiveBatchRequest(requests=requests), context
-        )
-        if len(response.results) != len(requests):
-            raise self._strange(f"answered {len(response.results)} of {len(requests)} images")
+        response: ReceiveBatchResponse = await self._call("ReceiveBatch", batch, context)
+        if len(response.results) != len(batch.requests):
+            raise self._strange(f"answered {len(response.results)} of {len(batch.requests)} images")
         unread = self._strange("answered an image in no way known here")
         return [result if _says_what(result) else unread for result in response.results]
 

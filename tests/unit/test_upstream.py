@@ -46,7 +46,7 @@ async def test_answers_that_are_none_are_failures(answers: list[ReceiveResult], 
     await server.start()
     upstream = Upstream("channel", f"127.0.0.1:{port}", 10.0, 2**20)
     try:
-        first, second = await upstream.receive_batch([ReceiveRequest()] * 2, CONTEXT)
+        first, second = await upstream.receive_batch(ReceiveBatchRequest(requests=[ReceiveRequest()] * 2), {}, CONTEXT)
     finally:
         await upstream.close()
         await server.stop(None)
