@@ -27,9 +27,8 @@ from bench.echo import RECEIVE, RECEIVE_BATCH, Run, call_for, echo
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe_without_codec, sentence
 from bench.options import out_option, repeats_option, seconds_option
-from bench.report import short, table
+from bench.report import how_measured, over, table
 from bench.results import results_in
-from bench.sample import Spread
 from deploy.local import ServiceProcess
 from sdjscc.channels import get_constellation, noise_generator
 from sdjscc.serving.cores import usable_cores
@@ -240,13 +239,9 @@ def _numpy_noise(values: int, seconds: float) -> tuple[float, float]:
 
 
 def _markdown(measured: dict[Payload, list[Sample]], machine: str, seconds: float, repeats: int) -> str:
-    def over(samples: list[Sample], show: Callable[[Sample], float]) -> str:
-        return Spread.of(map(show, samples)).text(short)
-
     return "\n\n".join(
         (
-            f"Measured on: {machine} {repeats} measurements of {seconds:g} s of each kind, by turns; median (least to "
-            "greatest).",
+            how_measured(machine, repeats, seconds),
             "A hop, one call at a time, in milliseconds:",
             table(
                 (

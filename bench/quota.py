@@ -22,7 +22,7 @@ from bench.echo import call_for
 from bench.link import ProcessOfItsOwn
 from bench.machine import describe, sentence
 from bench.options import out_option, repeats_option, seconds_option
-from bench.report import short, table
+from bench.report import how_measured, over, table
 from bench.results import results_in
 from bench.sample import Spread
 from deploy.local import ServiceProcess
@@ -218,13 +218,9 @@ def _request() -> bytes:
 
 
 def _markdown(measured: Mapping[Way, Sequence[Turn]], machine: str, seconds: float, repeats: int) -> str:
-    def over(turns: Sequence[Turn], show: Callable[[Turn], float]) -> str:
-        return Spread.of(map(show, turns)).text(short)
-
     return "\n\n".join(
         (
-            f"Measured on: {machine} {repeats} measurements of {seconds:g} s of each kind, by turns; median (least to "
-            "greatest).",
+            how_measured(machine, repeats, seconds),
             table(
                 (
                     "",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from bench.cases import SNR_DB, Case
 from bench.link import Threads
 from bench.machine import sentence
 from bench.sample import Sample, Spread, percentile_ms
 
-__all__ = ["Measurements", "markdown", "short", "summary", "table"]
+__all__ = ["Measurements", "how_measured", "markdown", "over", "short", "summary", "table"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,7 @@ def summary(
 def markdown(measured: Sequence[Measurements], machine: Mapping[str, object], settings: Mapping[str, object]) -> str:
     """The tables, to be put into a document as they are."""
     parts = [
-        f"Measured on: {sentence(machine)} SNR {SNR_DB:g} dB; {settings['repeats']} measurements of "
-        f"{settings['seconds']:g} s of each kind, by turns; median (least to greatest).",
+        how_measured(f"{sentence(machine)} SNR {SNR_DB:g} dB;", settings["repeats"], settings["seconds"]),
         table(
             ("image", "one process, images/s", "workers x torch threads", "services, images/s", "ratio", "CPU ratio"),
             [
@@ -144,6 +146,19 @@ def _latency_text(samples: Sequence[Sample]) -> str:
 
 def _cpu_ms(samples: Sequence[Sample]) -> dict[str, float]:
     return {name: Spread.of(sample.cpu_ms[name] for sample in samples).median for name in samples[0].cpu_ms}
+
+
+def how_measured(machine: str, repeats: object, seconds: object) -> str:
+    """The sentence above a table of spreads."""
+    return (
+        f"Measured on: {machine} {repeats} measurements of {seconds:g} s of each kind, by turns; median (least to "
+        "greatest)."
+    )
+
+
+def over(samples: Iterable[T], show: Callable[[T], float]) -> str:
+    """The spread of what ``show`` finds in each sample, for a table."""
+    return Spread.of(map(show, samples)).text(short)
 
 
 def short(number: float) -> str:
