@@ -97,6 +97,7 @@ class NoisyReceiver(ReceiverServiceServicer):
         workers: threads that add the noise to all but small ones.
         element_type: how symbols are stored on their way.
         max_images: images of one call.
+        inline_components: real components up to which a call needs no thread.
     """
 
     def __init__(
@@ -106,9 +107,10 @@ class NoisyReceiver(ReceiverServiceServicer):
         workers: Workers,
         element_type: ElementType,
         max_images: int,
+        inline_components: int = _INLINE_COMPONENTS,
     ) -> None:
         self._conditions, self._upstream, self._workers = conditions, upstream, workers
-        self._element_type, self._max_images = element_type, max_images
+        self._element_type, self._max_images, self._inline_components = element_type, max_images, inline_components
         self._noise = one_by_one(self._add_noise, _TOGETHER)
 
     async def Receive(self, request: ReceiveRequest, context: grpc.aio.ServicerContext) -> ReceiveResponse:
@@ -141,7 +143,7 @@ class NoisyReceiver(ReceiverServiceServicer):
     ) -> list[_Passing | Exception]:
         """Each request with noise added, or what is wrong with it."""
         passing = [_Passing(request, Stopwatch("channel")) for request in requests]
-        if sum(_components(request.transmission) for request in requests) <= _INLINE_COMPONENTS:
+        if sum(_components(request.transmission) for request in requests) <= self._inline_components:
             return list(self._noise.function([Job(one) for one in passing]))
         return await self._workers.run_all([(self._noise, one, None) for one in passing], context.time_remaining())
 

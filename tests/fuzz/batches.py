@@ -15,10 +15,10 @@ from sdjscc.errors import SdjsccError
 from sdjscc.serving.status import status_of
 from sdjscc.v1.transmitter_pb2 import TransmitResponse
 from sdjscc.wire.images import unpack_image
-from tests.fuzz.requests import MAX_IMAGES, outcome
+from tests.fuzz.requests import MAX_IMAGES, outcome_of
 from tests.fuzz.target import Verdict, parsed
 
-__all__ = ["batch", "batches", "called"]
+__all__ = ["as_singles", "called", "of_singles"]
 
 
 @cache
@@ -32,10 +32,10 @@ def called(method: Callable[..., Any], request: Message) -> Message | SdjsccErro
     own = type(request)()
     own.CopyFrom(request)
     context = SimpleNamespace(time_remaining=lambda: None)
-    return outcome(lambda: _loop().run_until_complete(method(own, context)))
+    return outcome_of(lambda: _loop().run_until_complete(method(own, context)))
 
 
-def batch(
+def as_singles(
     kind: type[Message], batch: Callable[[], Callable[..., Any]], single: Callable[[], Callable[..., Any]]
 ) -> Callable[[bytes], Verdict]:
     """A call of several images, each of which must be answered as by a call of its own."""
@@ -84,9 +84,8 @@ def _check_same(one: Message, other: Message) -> None:
     assert one == other, (one, other)
 
 
-def batches(kind: type[Message], singles: Callable[[int], Sequence[bytes]]) -> Callable[[], list[bytes]]:
-    """Five that go together, which is more than a channel does inline, with a bad one in between; and the largest batch
-    of different ones."""
+def of_singles(kind: type[Message], singles: Callable[[int], Sequence[bytes]]) -> Callable[[], list[bytes]]:
+    """Five that go together, with a bad one in between; and the largest batch of different ones."""
 
     def seeds() -> list[bytes]:
         some, others = singles(1), singles(2)

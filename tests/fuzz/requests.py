@@ -45,7 +45,7 @@ __all__ = [
     "channel",
     "channel_before",
     "channel_request",
-    "outcome",
+    "outcome_of",
     "receive_request",
     "receive_requests",
     "receiver",
@@ -56,6 +56,8 @@ __all__ = [
 
 MAX_IMAGES = 7
 _QUEUE = 16
+# Single transmissions stay below it, several of a separation codec do not: both ways of a channel are taken.
+_INLINE_COMPONENTS = 3000
 _SMALLEST = ("deep-jscc", 0.125), ("sd-jscc", 0.25), ("webp+ldpc", 0.25), ("jpeg-agreed+ldpc", 0.5)
 
 
@@ -72,7 +74,7 @@ class _Behind(Upstream):
 def _echo(request: ReceiveRequest | ReceiveBatchRequest) -> Message:
     """The payload's bits as an image and all else in words; a task asked for is unknown."""
     if isinstance(request, ReceiveBatchRequest):
-        outcomes = [outcome(lambda one=one: _echo(one)) for one in request.requests]
+        outcomes = [outcome_of(lambda one=one: _echo(one)) for one in request.requests]
         return ReceiveBatchResponse(results=[receive_result(outcome, "behind") for outcome in outcomes])
     if request.delivery.task:
         raise UpstreamFailed(grpc.StatusCode.NOT_FOUND, f"there is no task {request.delivery.task!r}")
@@ -122,7 +124,9 @@ def channel() -> NoisyReceiver:
 
 def channel_before(answer: Callable[[Any], Message]) -> NoisyReceiver:
     conditions, workers = Conditions(get_channel("awgn"), 10.0), Workers(1, _QUEUE)
-    return NoisyReceiver(conditions, _Behind(answer), workers, ELEMENT_TYPE_FLOAT32, MAX_IMAGES)
+    return NoisyReceiver(
+        conditions, _Behind(answer), workers, ELEMENT_TYPE_FLOAT32, MAX_IMAGES, inline_components=_INLINE_COMPONENTS
+    )
 
 
 def channel_request(data: bytes) -> Verdict:
@@ -179,7 +183,7 @@ def receive_requests(seed: int = 1) -> list[bytes]:
     return [request.SerializeToString() for request in requests]
 
 
-def outcome(answer: Callable[[], Message]) -> Message | SdjsccError:
+def outcome_of(answer: Callable[[], Message]) -> Message | SdjsccError:
     try:
         return answer()
     except SdjsccError as error:

@@ -36,24 +36,26 @@ TARGETS: dict[str, Target] = {
     "channel-request": Target(requests.channel_request, requests.receive_requests, 55, ReceiveRequest),
     "receive-request": Target(requests.receive_request, requests.receive_requests, 30, ReceiveRequest),
     "transmit-batch-request": Target(
-        batches.batch(
+        batches.as_singles(
             TransmitBatchRequest, lambda: requests.transmitter().TransmitBatch, lambda: requests.transmitter().Transmit
         ),
-        batches.batches(TransmitBatchRequest, requests.transmit_requests),
+        batches.of_singles(TransmitBatchRequest, requests.transmit_requests),
         10,
         TransmitBatchRequest,
     ),
     "channel-batch-request": Target(
-        batches.batch(ReceiveBatchRequest, lambda: requests.channel().ReceiveBatch, lambda: requests.channel().Receive),
-        batches.batches(ReceiveBatchRequest, requests.receive_requests),
+        batches.as_singles(
+            ReceiveBatchRequest, lambda: requests.channel().ReceiveBatch, lambda: requests.channel().Receive
+        ),
+        batches.of_singles(ReceiveBatchRequest, requests.receive_requests),
         20,
         ReceiveBatchRequest,
     ),
     "receive-batch-request": Target(
-        batches.batch(
+        batches.as_singles(
             ReceiveBatchRequest, lambda: requests.receiver().ReceiveBatch, lambda: requests.receiver().Receive
         ),
-        batches.batches(ReceiveBatchRequest, requests.receive_requests),
+        batches.of_singles(ReceiveBatchRequest, requests.receive_requests),
         10,
         ReceiveBatchRequest,
     ),
