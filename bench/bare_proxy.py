@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from bench.apart import Apart, apart, serve
+from bench.apart import Answer, Apart, apart, serve
 from bench.echo import RECEIVE, RECEIVE_BATCH
 from sdjscc.channels import noise_generator
 from sdjscc.serving.freed_memory import keep_freed_memory
@@ -29,20 +29,18 @@ async def _main(file: Path, upstream: str, values: int) -> None:
     keep_freed_memory()
     generator = noise_generator(0)
     async with grpc.aio.insecure_channel(upstream, channel_options()) as channel:
-        calls = {name: channel.unary_unary(name) for name in (RECEIVE, RECEIVE_BATCH)}
 
-        async def receive(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            return await hand_on(RECEIVE)
+        def hand_on(method: str) -> Answer:
+            call = channel.unary_unary(method)
 
-        async def receive_batch(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            return await hand_on(RECEIVE_BATCH)
+            async def answer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+                noise = generator.standard_normal(values, dtype=np.float32).tobytes()
+                answered: bytes = await call(noise)
+                return answered
 
-        async def hand_on(method: str) -> bytes:
-            noise = generator.standard_normal(values, dtype=np.float32).tobytes()
-            answer: bytes = await calls[method](noise)
             return answer
 
-        await serve(file, {RECEIVE: receive, RECEIVE_BATCH: receive_batch})
+        await serve(file, {method: hand_on(method) for method in (RECEIVE, RECEIVE_BATCH)})
 
 
 if __name__ == "__main__":

@@ -184,16 +184,15 @@ def _measure(payloads: Sequence[Payload], seconds: float, repeats: int) -> dict[
             numpy_per_s, numpy_cpu_ms = beside.run(_numpy_noise, payload.values, seconds)
             measured[payload].append(
                 Sample(
-                    echo_ms=statistics.median(straight.latencies_ms),
-                    added_ms=statistics.median(through.latencies_ms) - statistics.median(without.latencies_ms),
+                    echo_ms=_median_ms(straight),
+                    added_ms=_median_ms(through) - _median_ms(without),
                     noise_ms=statistics.median(through.noise_ms),
                     echo_cpu_ms=1e3 * echo_cpu_s / (count * straight.calls),
                     channel_cpu_ms=1e3 * channel_cpu_s / (count * saturated.calls),
                     channel_per_s=count * saturated.calls / saturated.seconds,
                     numpy_per_s=numpy_per_s,
                     numpy_cpu_ms=numpy_cpu_ms,
-                    bare_added_ms=statistics.median(through_bare.latencies_ms)
-                    - statistics.median(without.latencies_ms),
+                    bare_added_ms=_median_ms(through_bare) - _median_ms(without),
                     bare_cpu_ms=1e3 * bare_cpu_s / (count * bare.calls),
                 )
             )
@@ -213,6 +212,10 @@ def payload_of(values: int, per_call: int = 1) -> Payload:
         return Payload(values, per_call, as_bits.SerializeToString(), as_symbols.SerializeToString())
     batches = [ReceiveBatchRequest(requests=per_call * [request]) for request in (as_bits, as_symbols)]
     return Payload(values, per_call, *(batch.SerializeToString() for batch in batches))
+
+
+def _median_ms(run: Run) -> float:
+    return statistics.median(run.latencies_ms)
 
 
 def _cpu_of(pids: tuple[int, ...], run: Callable[[], T]) -> tuple[T, float]:
